@@ -1,0 +1,1 @@
+"""The command line, `python -m cli` or `davegan`: one module per command."""

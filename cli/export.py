@@ -1,0 +1,33 @@
+"""`davegan export`: a model for other programs."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder to write.")
+def export(run, out):
+    """Write the model of a RUN folder as a TensorFlow SavedModel.
+
+    It has the signatures encode, generate, reconstruct and sample, takes any batch size, and needs TensorFlow
+    alone, not this package.
+    """
+    from davegan_tf.files import check_new_folder
+    from davegan_tf.run_folder import RunFolder
+
+    folder = RunFolder(run).require()
+    folder.read_manifest()
+    check_new_folder(out)
+    from cli.quiet_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from davegan_tf.building import load_model
+    from davegan_tf.export import export_saved_model
+
+    model, step = load_model(folder)
+    difference = export_saved_model(model, out)
+    click.echo(f"{folder.describe()}, step {step}")
+    click.echo(f"reloaded: largest difference to the model {difference:.1e}")
+    click.echo(f"wrote {out} (SavedModel with encode, generate, reconstruct, sample)")

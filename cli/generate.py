@@ -1,0 +1,42 @@
+"""`davegan generate`: new microstructures from the prior."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--count", type=click.IntRange(1), default=16, show_default=True, help="How many.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of z."
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each) or a folder (a PNG each).",
+)
+def generate(run, count, seed, out):
+    """Make new microstructures: decode z ~ N(0, 1) with the model of a RUN folder.
+
+    The same seed gives the same microstructures, as many as you ask for.
+    """
+    from davegan_tf.image_output import check_output, write_labels
+    from davegan_tf.run_folder import RunFolder
+
+    folder = RunFolder(run).require()
+    data = folder.read_manifest()["data"]
+    check_output(out)
+    from cli.quiet_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from davegan_tf.building import load_model
+    from davegan_tf.inference import generate_labels
+
+    model, step = load_model(folder)
+    labels = generate_labels(model, count, seed)
+    written = write_labels(out, labels, data["n_phases"])
+    fractions = ", ".join(f"{(labels == phase).mean():.3f}" for phase in range(1, data["n_phases"]))
+    click.echo(f"{folder.describe()}, step {step}; volume fraction of phase 1 …: {fractions}")
+    click.echo(f"wrote {written}")

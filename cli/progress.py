@@ -1,0 +1,69 @@
+"""Progress of a training, for a terminal (one live line) and for a log file (a line now and then)."""
+
+import sys
+import time
+
+LINES_APART_SECONDS = 30
+
+
+class Progress:
+    """An observer of ``davegan_tf.training.train``; use as a context."""
+
+    def __enter__(self):
+        self.live = None
+        return self
+
+    def __exit__(self, *_):
+        if self.live is not None:
+            self.live.stop()
+
+    def start(self, step, total_steps, steps_per_epoch, damaged):
+        self.first_step, self.total, self.steps_per_epoch = step, total_steps, steps_per_epoch
+        self.started = self.last_line = time.monotonic()
+        self.since = None  # step and time after the first chunk, which compiles
+        for each in damaged:
+            self._print(f"WARNING: checkpoint {each} is damaged; going on from an older one.")
+        if step:
+            self._print(f"resumed at step {step} of {total_steps}")
+        self._print("compiling the training step …")
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self.live = Progress(
+                TextColumn("{task.percentage:>3.0f}%"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.description}"),
+            )
+            self.live.start()
+            self.task = self.live.add_task("", total=total_steps, completed=step)
+
+    def chunk(self, previous, step, logs):
+        now = time.monotonic()
+        if self.since is None:
+            self.since = (step, now)
+            self._print(f"compiled; first {step - previous} steps in {now - self.started:.0f} s")
+        line = self._line(step, logs, now)
+        if self.live is not None:
+            self.live.update(self.task, completed=step, description=line)
+        elif now - self.last_line > LINES_APART_SECONDS or step == self.total:
+            self.last_line = now
+            self._print(f"{100 * step / self.total:3.0f}%  {line}")
+
+    def _line(self, step, logs, now):
+        first, then = self.since
+        losses = (
+            f"D {logs['discriminator_loss']:.2f}  G {logs['generator_loss']:.2f}"
+            f"  E {logs['encoder_loss']:.0f}"
+        )
+        place = f"epoch {step / self.steps_per_epoch:.0f}  step {step}/{self.total}"
+        if step == first:
+            return f"{place}  {losses}"
+        rate = (step - first) / (now - then)
+        left = (self.total - step) / rate
+        return f"{place}  {rate:.0f} steps/s  {losses}  {int(left // 60)}:{int(left % 60):02d} left"
+
+    def _print(self, text):
+        if self.live is not None:
+            self.live.console.print(text)
+        else:
+            print(text, flush=True)

@@ -1,0 +1,45 @@
+"""Import TensorFlow without its messages about processors and missing graphics cards."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+
+@contextlib.contextmanager
+def _stderr_kept():
+    """Keep what native code writes to stderr; show it only if the block fails."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(original, 2)
+            kept.seek(0)
+            os.write(2, kept.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+def start_tensorflow(threads=None):
+    """Import TensorFlow and set it up; call once, after arguments and configuration have been checked.
+
+    Parameters
+    ----------
+    threads : int or None
+        CPU threads for one operation; None: all cores. Their number changes the last bits of the results.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with _stderr_kept():
+        import tensorflow as tf
+
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)

@@ -1,0 +1,381 @@
+"""The hybrid model: encoder, generator and discriminator trained together (Section 3, Figures 1 and 2)."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from davegan_tf import augmentation, losses
+from davegan_tf.networks import Discriminator, Encoder, Generator
+from davegan_tf.normalization import NORMALIZATIONS
+
+# One stream of random numbers per kind of draw; a step owns the seeds STREAMS · step … STREAMS · step + STREAMS − 1.
+STREAMS = 8
+
+# What a step reports: the losses of Eq. 1, 6, 7 and their terms, and D's mean answer for the three sets.
+LOGS = (
+    "discriminator_loss",
+    "generator_loss",
+    "encoder_loss",
+    "kl_loss",
+    "reconstruction_loss",
+    "adversarial_vae_loss",
+    "adversarial_noise_loss",
+    "probability_real",
+    "probability_reconstructed",
+    "probability_generated",
+)
+
+
+# What each argument that names a variant may be.
+CHOICES = {
+    "mean_transform": tuple(augmentation.MEAN_TRANSFORMS),
+    "sigma_transform": tuple(augmentation.STD_TRANSFORMS),
+    "prior": ("moments", "fixed", "gaussian"),
+    "discriminator_batches": ("one", "three"),
+    "generator_batches": ("two", "one"),
+    "normalization": tuple(NORMALIZATIONS),
+    "discriminator_normalization": tuple(NORMALIZATIONS),
+    "discriminator_output_normalization": (*NORMALIZATIONS, "none"),
+}
+
+
+class Draws(NamedTuple):
+    """All random numbers of one training step."""
+
+    posterior_noise: tf.Tensor  # (batch, latent_dim) N(0, 1), the reparametrisation of z_vae
+    z_noise: tf.Tensor  # (batch, latent_dim) N(0, 1), the prior's z
+    shifts: tf.Tensor  # (3, batch, 2) int32 pixels, T of real, reconstructed and generated images
+    u_mean: tf.Tensor  # (batch, latent_dim) U(0, 1), of T_μ
+    u_std: tf.Tensor  # (batch, latent_dim) U(0, 1), of T_σ
+    prior_normal: tf.Tensor  # (prior_draws, latent_dim) N(0, 1), of the sampled prior
+
+
+@keras.saving.register_keras_serializable("davegan_tf")
+class DAVEGAN(keras.Model):
+    """Differentiably augmenting β-VAE and GAN.
+
+    Used like any Keras model: ``compile`` with three optimizers, ``fit`` on batches of images, ``save``. Images are
+    (batch, side, side, channels) float in [0, 1]: the phase label for two phases (one channel), one-hot for K ≥ 3.
+
+    Parameters
+    ----------
+    image_size, channels, latent_dim : int
+        See :func:`davegan_tf.networks.layer_table`.
+    beta : float ≥ 0
+        Weight of the KL term (Eq. 1).
+    lambda_vae, lambda_noise, lambda_rec : float ≥ 0
+        Weights of the generator's terms (Eq. 7).
+    translation_std : float ≥ 0
+        Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
+    mean_transform, sigma_transform : str
+        T_μ and T_σ, see :data:`davegan_tf.augmentation.MEAN_TRANSFORMS` and ``STD_TRANSFORMS``.
+    prior, prior_draws : str, int
+        See :func:`davegan_tf.augmentation.prior_moments`.
+    discriminator_batches : str
+        ``one``: the three sets pass D as one concatenated batch; ``three``: separately. As three, batch normalisation
+        in D's last layer gives all sets the same mean logit and D can't separate them.
+    generator_batches : str
+        ``two``: z_vae and z_noise pass G separately; ``one``: concatenated.
+    leaky_relu_slope, normalization, discriminator_normalization, discriminator_output_normalization,
+    batch_norm_momentum
+        See :mod:`davegan_tf.networks`.
+    seed : int
+        Of the initial weights and of every random draw; the draws of a step are a pure function of (seed, step).
+    """
+
+    def __init__(
+        self,
+        image_size=64,
+        channels=1,
+        latent_dim=32,
+        *,
+        beta=1.0,
+        lambda_vae=1.0,
+        lambda_noise=1.0,
+        lambda_rec=1e-4,
+        translation_std=0.125,
+        mean_transform="scale",
+        sigma_transform="shift",
+        prior="moments",
+        prior_draws=64,
+        discriminator_batches="one",
+        generator_batches="two",
+        leaky_relu_slope=0.2,
+        normalization="batch",
+        discriminator_normalization="batch",
+        discriminator_output_normalization="batch",
+        batch_norm_momentum=0.99,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.arguments = {
+            name: value
+            for name, value in locals().items()
+            if name not in ("self", "kwargs", "__class__")
+        }
+        for name, choices in CHOICES.items():
+            if self.arguments[name] not in choices:
+                raise ValueError(
+                    f"{name} is {self.arguments[name]!r}, expected one of {', '.join(choices)}"
+                )
+        self.latent_dim, self.seed = latent_dim, seed
+        self.beta = beta
+        self.lambda_vae, self.lambda_noise = lambda_vae, lambda_noise
+        self.lambda_rec = lambda_rec
+        self.translation_std_pixels = translation_std * image_size
+        self.transform_mean = augmentation.MEAN_TRANSFORMS[mean_transform]
+        self.transform_std = augmentation.STD_TRANSFORMS[sigma_transform]
+        self.prior, self.prior_draws = prior, prior_draws
+        self.discriminator_batches = discriminator_batches
+        self.generator_batches = generator_batches
+        # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
+        # Read when a step is traced: make a new tf.function after a change.
+        self.frozen_statistics = False
+        network = {
+            "image_size": image_size,
+            "channels": channels,
+            "latent_dim": latent_dim,
+            "leaky_relu_slope": leaky_relu_slope,
+            "batch_norm_momentum": batch_norm_momentum,
+            "seed": seed,
+        }
+        self.encoder = Encoder(name="encoder", normalization=normalization, **network)
+        self.generator = Generator(name="generator", normalization=normalization, **network)
+        self.discriminator = Discriminator(
+            name="discriminator",
+            normalization=discriminator_normalization,
+            output_normalization=discriminator_output_normalization,
+            **network,
+        )
+        # Named so as not to hide Keras' own counters; int64 so that streams never overflow.
+        self.training_step = self.add_weight(
+            shape=(), dtype="int64", initializer="zeros", trainable=False, name="training_step"
+        )
+        self.built = True
+
+    def get_config(self):
+        return {**super().get_config(), **self.arguments}
+
+    def compile(
+        self,
+        encoder_optimizer=None,
+        generator_optimizer=None,
+        discriminator_optimizer=None,
+        **kwargs,
+    ):
+        """Give each model its own optimizer; the defaults are Adam with the learning rates of Table 1.
+
+        Parameters
+        ----------
+        encoder_optimizer, generator_optimizer, discriminator_optimizer : keras.optimizers.Optimizer
+        **kwargs
+            As ``keras.Model.compile``, without ``optimizer``, ``loss`` and ``metrics``.
+        """
+        self.encoder_optimizer = encoder_optimizer or keras.optimizers.Adam(1e-4)
+        self.generator_optimizer = generator_optimizer or keras.optimizers.Adam(1e-4)
+        self.discriminator_optimizer = discriminator_optimizer or keras.optimizers.Adam(4e-5)
+        for network, optimizer in self._updates():
+            optimizer.build(network.trainable_variables)
+        # Keras would make an unused RMSprop of its own, and log its learning rate.
+        super().compile(optimizer=self.generator_optimizer, **kwargs)
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return None
+        serialize = keras.saving.serialize_keras_object
+        optimizers = {
+            f"{name}_optimizer": serialize(getattr(self, f"{name}_optimizer"))
+            for name in ("encoder", "generator", "discriminator")
+        }
+        options = ("run_eagerly", "steps_per_execution", "jit_compile")
+        return {**optimizers, **{name: getattr(self, name) for name in options}}
+
+    def compile_from_config(self, config):
+        deserialize = keras.saving.deserialize_keras_object
+        self.compile(
+            **{
+                key: deserialize(value) if key.endswith("_optimizer") else value
+                for key, value in config.items()
+            }
+        )
+
+    def _updates(self):
+        return (
+            (self.encoder, self.encoder_optimizer),
+            (self.generator, self.generator_optimizer),
+            (self.discriminator, self.discriminator_optimizer),
+        )
+
+    # --- use -------------------------------------------------------------------------------------------------------
+
+    def encode(self, images):
+        """Images (batch, side, side, channels) in [0, 1] → z_mean, z_log_var, (batch, latent_dim) each."""
+        return self.encoder(images, training=False)
+
+    def generate(self, z):
+        """Latent vectors (batch, latent_dim), N(0, 1) → phase probabilities (batch, side, side, channels)."""
+        return self.generator(z, training=False)
+
+    def reconstruct(self, images):
+        """decode(encode(x)), with z = z_mean: images → phase probabilities, same shape."""
+        z_mean, _ = self.encode(images)
+        return self.generate(z_mean)
+
+    def sample_latent(self, count, seed):
+        """Latent vectors of the prior: (count, latent_dim) float32, N(0, 1), a pure function of the seed."""
+        # The last stream of step 0, which no draw of the training takes.
+        key = tf.stack([tf.cast(seed, tf.int64), STREAMS - 1])
+        return tf.random.stateless_normal((count, self.latent_dim), key, alg="philox")
+
+    def call(self, images, training=False):
+        """The VAE: reconstruction of the images."""
+        return self.generator(self.encoder(images, training=training)[0], training=training)
+
+    # --- training --------------------------------------------------------------------------------------------------
+
+    def draw(self, step, batch_size):
+        """The random numbers of one step, a pure function of (seed, step) in one mode of execution.
+
+        Eager and graph execution agree; under XLA (``jit_compile=True``) TensorFlow makes other normal numbers.
+
+        Parameters
+        ----------
+        step : () int64 tensor
+        batch_size : int or () int32 tensor
+
+        Returns
+        -------
+        Draws
+        """
+
+        def stream(index):
+            return tf.stack([tf.constant(self.seed, tf.int64), STREAMS * step + index])
+
+        def normal(index, shape):
+            return tf.random.stateless_normal(shape, stream(index), alg="philox")
+
+        def uniform(index, shape):
+            return tf.random.stateless_uniform(shape, stream(index), alg="philox")
+
+        latent = (batch_size, self.latent_dim)
+        return Draws(
+            posterior_noise=normal(0, latent),
+            z_noise=normal(1, latent),
+            shifts=augmentation.round_translation(
+                normal(2, (3, batch_size, 2)), self.translation_std_pixels
+            ),
+            u_mean=uniform(3, latent),
+            u_std=uniform(4, latent),
+            prior_normal=normal(5, (self.prior_draws, self.latent_dim)),
+        )
+
+    def compute_losses(self, images, real_images, draws):
+        """Forward pass of all three models in training mode: every loss of Eq. 1–9.
+
+        Parameters
+        ----------
+        images : (batch, side, side, channels) float in [0, 1]
+            What is encoded and reconstructed.
+        real_images : same shape
+            What D is shown as real; the paper takes the same images.
+        draws : Draws
+
+        Returns
+        -------
+        dict of () float tensors, keyed by LOGS
+        """
+        z_mean, z_log_var = self.encoder(images, training=not self.frozen_statistics)
+        posterior_std = tf.exp(0.5 * z_log_var)
+        z_vae = z_mean + posterior_std * draws.posterior_noise
+        vae_logits, noise_logits = self._decode(z_vae, draws.z_noise)
+
+        # T commutes with the pixel-wise sigmoid, so the translated logits serve both D and L_Rec; the images are
+        # translated by the same u for L_Rec, by their own for D.
+        real_shift, vae_shift, noise_shift = tf.unstack(draws.shifts)
+        vae_logits = augmentation.translate(vae_logits, vae_shift)
+        noise_logits = augmentation.translate(noise_logits, noise_shift)
+        real, reconstructed, generated = self._discriminate(
+            augmentation.translate(real_images, real_shift),
+            self.generator.activate(vae_logits),
+            self.generator.activate(noise_logits),
+        )
+
+        reconstruction = losses.reconstruction_loss(
+            augmentation.translate(images, vae_shift), vae_logits
+        )
+        prior_mean, prior_std = augmentation.prior_moments(draws.prior_normal, self.prior)
+        kl = losses.kl_loss(
+            self.transform_mean(prior_mean, draws.u_mean),
+            self.transform_std(prior_std, draws.u_std),
+            self.transform_mean(z_mean, draws.u_mean),
+            self.transform_std(posterior_std, draws.u_std),
+        )
+        adversarial_vae = losses.adversarial_loss(reconstructed)
+        adversarial_noise = losses.adversarial_loss(generated)
+        values = (
+            losses.discriminator_loss(real, reconstructed, generated),
+            losses.generator_loss(
+                adversarial_vae,
+                adversarial_noise,
+                reconstruction,
+                self.lambda_vae,
+                self.lambda_noise,
+                self.lambda_rec,
+            ),
+            losses.encoder_loss(kl, reconstruction, self.beta),
+            kl,
+            reconstruction,
+            adversarial_vae,
+            adversarial_noise,
+            *(tf.reduce_mean(tf.sigmoid(logits)) for logits in (real, reconstructed, generated)),
+        )
+        return dict(zip(LOGS, values, strict=True))
+
+    def _decode(self, z_vae, z_noise):
+        training = not self.frozen_statistics
+        if self.generator_batches == "two":
+            return (
+                self.generator.logits(z_vae, training=training),
+                self.generator.logits(z_noise, training=training),
+            )
+        logits = self.generator.logits(tf.concat([z_vae, z_noise], axis=0), training=training)
+        return tf.split(logits, 2)
+
+    def _discriminate(self, *image_sets):
+        if self.discriminator_batches == "three":
+            return [self.discriminator.logits(images, training=True) for images in image_sets]
+        logits = self.discriminator.logits(tf.concat(image_sets, axis=0), training=True)
+        return tf.split(logits, len(image_sets))
+
+    def train_step(self, data):
+        """One update of the three models, each by its own loss and optimizer alone (Section 3.2).
+
+        Parameters
+        ----------
+        data : (batch, side, side, channels) float in [0, 1], or a pair of them
+            The images; of a pair, D is shown the second as real.
+        """
+        images, real_images, _ = keras.utils.unpack_x_y_sample_weight(data)
+        real_images = images if real_images is None else real_images
+        draws = self.draw(self.training_step.value, tf.shape(images)[0])
+        with tf.GradientTape(persistent=True) as tape:
+            logs = self.compute_losses(images, real_images, draws)
+        for network, optimizer in self._updates():
+            loss = logs[f"{network.name}_loss"]
+            gradients = tape.gradient(loss, network.trainable_variables)
+            optimizer.apply(gradients, network.trainable_variables)
+        self.training_step.assign_add(1)
+        return logs
+
+    def test_step(self, data):
+        """The VAE's losses at inference, z = z_mean and the standard normal prior (Eq. 3 and 9)."""
+        images, *_ = keras.utils.unpack_x_y_sample_weight(data)
+        z_mean, z_log_var = self.encode(images)
+        return {
+            "kl_loss": losses.kl_loss(0.0, 1.0, z_mean, tf.exp(0.5 * z_log_var)),
+            "reconstruction_loss": losses.reconstruction_loss(
+                images, self.generator.logits(z_mean)
+            ),
+        }

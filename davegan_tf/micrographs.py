@@ -1,0 +1,190 @@
+"""A source – a name of the paper, a generator, an image file – → integer phase labels."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from davegan_tf import registry
+from davegan_tf.config_errors import nearest
+from davegan_tf.errors import InputError
+from davegan_tf.image_files import READABLE, read_image
+from davegan_tf.registry import NAMED
+from davegan_tf.segmentation import segment
+from davegan_tf.synthetic import GENERATORS
+
+__all__ = ["NAMED", "Micrograph", "load_micrograph"]
+
+
+@dataclass(frozen=True)
+class Micrograph:
+    """What a model is trained on.
+
+    images : (n, height, width) uint8, phase labels 0 … n_phases − 1; n = 1 but for `ellipses`
+    n_phases : int, 2 … 8
+    name : name of the paper or the generator, or stem of the file
+    origin : where it came from, one phrase
+    digest : SHA-256 of shape and bytes of `images`, hexadecimal
+    segmentation : how the labels came about, with the volume fractions, one phrase
+    fallback_for : name of the micrograph that could not be had and that this one stands in for
+    """
+
+    images: np.ndarray
+    n_phases: int
+    name: str
+    origin: str
+    digest: str
+    segmentation: str
+    fallback_for: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Name for titles and messages; a stand-in is never named without what it stands in for."""
+        stand_in = f" (built-in generator, in place of {self.fallback_for})"
+        return self.name + (stand_in if self.fallback_for else "")
+
+
+def load_from_config(config) -> Micrograph:
+    """`load_micrograph` with the ``data`` section of a `davegan_tf.config.Config`."""
+    data = config.data
+    return load_micrograph(
+        data.source,
+        threshold=data.threshold,
+        phases=data.phases,
+        offline_fallback=data.offline_fallback,
+        micrograph_size=data.micrograph_size,
+        count=data.count,
+        generator_seed=data.generator_seed,
+        min_side=data.image_size,
+    )
+
+
+def load_micrograph(
+    source: str | os.PathLike,
+    *,
+    threshold: str | float | None = None,
+    phases: int | None = None,
+    offline_fallback: str | None = None,
+    micrograph_size: int = 256,
+    count: int = 60000,
+    generator_seed: int = 0,
+    min_side: int = 64,
+) -> Micrograph:
+    """Load, or generate, a micrograph as phase labels.
+
+    Parameters
+    ----------
+    source : str or path
+        A name in `NAMED` (looked for on this computer, then downloaded), a generator in
+        `GENERATORS`, or the path of a PNG, TIFF, BMP, JPEG or NPY file.
+    threshold : "otsu", float or None
+    phases : int, 2 … 8, or None
+        The segmentation, see `davegan_tf.segmentation.segment`.
+    offline_fallback : str or None
+        Generator that stands in for a named micrograph that cannot be had.
+    micrograph_size : int
+        Side of a generated micrograph in pixels (`ellipses` are always 32 × 32).
+    count : int
+        Number of images of `ellipses`.
+    generator_seed : int
+    min_side : int
+        Smallest height and width accepted of a file, in pixels.
+
+    Returns
+    -------
+    Micrograph
+
+    Raises
+    ------
+    InputError
+        If there is no such source, the file cannot be used or its segmentation must be stated.
+    """
+    # Checked at once, not on the day when the network is down.
+    if offline_fallback is not None and offline_fallback not in GENERATORS:
+        raise InputError(
+            f'data.offline_fallback: there is no generator "{offline_fallback}"'
+            f"{_suggestion(offline_fallback, list(GENERATORS))}; generators are "
+            f"{', '.join(GENERATORS)}."
+        )
+    source = os.fspath(source).strip()
+    fallback_for = None
+    if source in NAMED:
+        try:
+            path, origin = _obtain(source)
+        except registry.NotObtainable:
+            if offline_fallback is None:
+                raise
+            fallback_for, source = source, offline_fallback
+    if source in GENERATORS:
+        values, origin = _generate(source, micrograph_size, count, generator_seed)
+        notes, lossy, name, where = (), False, source, f"the generated {source}"
+    else:
+        if source not in NAMED:
+            path, origin = _user_file(source)
+        image = read_image(path)
+        values, notes, lossy = image.values[np.newaxis], image.notes, image.lossy
+        name, where = source if source in NAMED else path.stem, str(path)
+        height, width = image.values.shape
+        if min(height, width) < min_side:
+            raise InputError(
+                f"{path} is too small: {height} × {width} pixels (height × width), and at least "
+                f"{min_side} × {min_side} are needed; give a larger image or a smaller "
+                "data.image_size."
+            )
+    # A stand-in is not what the stated segmentation was meant for.
+    stated = {} if fallback_for else {"threshold": threshold, "phases": phases}
+    labels, n_phases, segmentation = segment(values, lossy=lossy, where=where, **stated)
+    return Micrograph(
+        images=labels,
+        n_phases=n_phases,
+        name=name,
+        origin=origin,
+        digest=_digest(labels),
+        segmentation="; ".join([*notes, segmentation]),
+        fallback_for=fallback_for,
+    )
+
+
+def _obtain(name: str) -> tuple[Path, str]:
+    """File of a named micrograph and where it came from."""
+    path = registry.find_local(name)
+    if path is not None:
+        return path, f"file {path}"
+    path = registry.download(name)
+    return path, f"file {path}, downloaded from {registry.UPSTREAM}{path.name}"
+
+
+def _generate(name: str, size: int, count: int, seed: int) -> tuple[np.ndarray, str]:
+    if name == "ellipses":
+        images, _ = GENERATORS[name](count, seed)
+        return images, f"generated: {count} ellipses of 32 × 32 pixels, seed {seed}"
+    if name == "checkerboard":
+        return GENERATORS[name](size)[
+            np.newaxis
+        ], f"generated: checkerboard, {size} × {size} pixels"
+    image = GENERATORS[name](size, seed)
+    return image[np.newaxis], f"generated: {name}, {size} × {size} pixels, seed {seed}"
+
+
+def _user_file(source: str) -> tuple[Path, str]:
+    path = Path(source).expanduser()
+    if source and (path.exists() or path.is_symlink()):
+        return path, f"file {path}"
+    raise InputError(
+        f'data.source: there is no file "{source}" and no micrograph of that name'
+        f"{_suggestion(source, [*NAMED, *GENERATORS])}; give the path of a {READABLE} file, a name "
+        f"({', '.join(NAMED)}) or a generator ({', '.join(GENERATORS)})."
+    )
+
+
+def _suggestion(given: str, names: list[str]) -> str:
+    likely = nearest(given.lower(), names)
+    return f' (did you mean "{likely}"?)' if likely else ""
+
+
+def _digest(images: np.ndarray) -> str:
+    digest = hashlib.sha256(str(images.shape).encode())
+    digest.update(np.ascontiguousarray(images).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,182 @@
+"""The folder of one training run: what lies where, and who may write to it.
+
+``runs/<name>/`` holds ``config.yaml`` (fully resolved), ``manifest.json`` (what made the run: package versions,
+seed, data, machine, wall time), ``history.csv`` (one row per chunk of steps), ``checkpoints/``,
+``model.weights.h5`` (the finished model), ``evaluation.json`` and ``figures/``. No TensorFlow is imported here.
+"""
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from davegan_tf.config import dump_config, load_config
+from davegan_tf.errors import InputError
+from davegan_tf.files import write_text
+
+# A run may be continued with other values of these: they don't change what a step computes.
+FREE_TO_CHANGE = (
+    "name",
+    "training.epochs",
+    "training.images_every",
+    "training.evaluate_every",
+    "training.checkpoint_every",
+    "training.checkpoints_kept",
+)
+
+
+class RunFolder:
+    """Paths and small files of a run.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder; it need not exist yet.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.manifest = self.path / "manifest.json"
+        self.history = self.path / "history.csv"
+        self.checkpoints = self.path / "checkpoints"
+        self.weights = self.path / "model.weights.h5"
+        self.evaluation = self.path / "evaluation.json"
+        self.figures = self.path / "figures"
+
+    @property
+    def name(self):
+        """The folder's own name, also that of its TensorBoard log."""
+        return self.path.resolve().name
+
+    def require(self):
+        """Raise InputError unless this is the folder of a run."""
+        if not self.path.exists():
+            raise InputError(
+                f"{self.path}: there is no such run folder; name the folder that `train` wrote,"
+                " for example runs/alloy."
+            )
+        for file in (self.config, self.manifest):
+            if not file.is_file():
+                raise InputError(
+                    f"{self.path}: not a run folder, it has no {file.name}; name the folder that"
+                    " `train` wrote, for example runs/alloy."
+                )
+        return self
+
+    def read_config(self):
+        """The run's resolved configuration."""
+        return load_config(str(self.require().config))
+
+    def read_manifest(self):
+        """The manifest as a dictionary."""
+        try:
+            return json.loads(self.require().manifest.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{self.manifest}: not readable as JSON ({error}); restore it or train again."
+            ) from None
+
+    def write_manifest(self, **entries):
+        """Add or replace entries of the manifest."""
+        known = json.loads(self.manifest.read_text("utf-8")) if self.manifest.is_file() else {}
+        write_text(self.manifest, json.dumps({**known, **entries}, indent=2) + "\n")
+
+    def describe(self):
+        """One phrase for messages and titles: the run and its data, a stand-in named as one."""
+        data = self.read_manifest()["data"]
+        stand_in = data["stands_in_for"]
+        return f"{self.path} ({data['name']}{f' in place of {stand_in}' if stand_in else ''})"
+
+    def check_free(self, *, overwrite=False):
+        """Raise InputError if a new run can't start here.
+
+        Parameters
+        ----------
+        overwrite : bool
+            Whether a run that is here may be replaced.
+        """
+        if self.path.is_file():
+            raise InputError(
+                f"{self.path}: is a file, expected a folder; choose another --run-dir."
+            )
+        if not self.path.is_dir() or not any(p.name != ".lock" for p in self.path.iterdir()):
+            return
+        # Both, so that --overwrite never clears a folder that merely has a config.yaml.
+        if not (self.config.is_file() and self.manifest.is_file()):
+            raise InputError(
+                f"{self.path}: the folder holds something that is no run; choose another --run-dir."
+            )
+        if not overwrite:
+            raise InputError(
+                f"{self.path}: holds a run already; continue it with --resume, replace it with"
+                " --overwrite, or choose another --run-dir."
+            )
+
+    def create(self, config, *, overwrite=False):
+        """Start a new run here; raises as :meth:`check_free` does."""
+        self.check_free(overwrite=overwrite)
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != ".lock":
+                entry.unlink()
+        write_text(self.config, dump_config(config))
+
+    def check_data(self, micrograph):
+        """Raise InputError if ``micrograph`` is not what this run was trained on."""
+        known = self.read_manifest()["data"]
+        if known["digest"] != micrograph.digest:
+            raise InputError(
+                f"{self.path}: was trained on other data ({known['name']}, {known['origin']}) than"
+                f" {micrograph.name} ({micrograph.origin}) as it is now; restore the data, or train"
+                " anew in another --run-dir."
+            )
+
+    def check_same(self, config):
+        """Raise InputError if ``config`` would compute other steps than the run's own configuration."""
+        mine = dict(_flat(self.read_config().model_dump()))
+        theirs = dict(_flat(config.model_dump()))
+        differing = [
+            f"{key} (run: {mine[key]!r}, now: {theirs[key]!r})"
+            for key in mine
+            if mine[key] != theirs[key] and key not in FREE_TO_CHANGE
+        ]
+        if differing:
+            raise InputError(
+                f"{self.path}: belongs to another configuration, it differs in {', '.join(differing)};"
+                " resume without these changes, or choose another --run-dir."
+            )
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Keep a second training out of this folder while the block runs.
+
+        Raises
+        ------
+        InputError
+            If another process is training here.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"{self.path}: another process is training in this run folder; wait for it or"
+                " choose another --run-dir."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _flat(tree, prefix=""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

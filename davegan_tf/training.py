@@ -1,0 +1,237 @@
+"""From a config to a trained model in a run folder, interrupted and resumed at will."""
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+
+from davegan_tf import normalization
+from davegan_tf.building import build_model
+from davegan_tf.callbacks import History, TensorBoardLog, due
+from davegan_tf.checkpoints import Checkpoints, save_weights
+from davegan_tf.chunk import Chunk
+from davegan_tf.config import dump_config
+from davegan_tf.dataset import BatchPositions, cut, encode_phases, tile_positions
+from davegan_tf.errors import InputError
+from davegan_tf.files import write_text
+from davegan_tf.manifest import describe_run
+from davegan_tf.stop_signal import StopSignal
+
+RECALIBRATION_BATCHES = 200
+
+
+class TrainingDivergedError(InputError):
+    """A loss or weight is no longer finite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a training ended."""
+
+    step: int
+    total_steps: int
+    signal: int | None  # the signal that stopped it early
+    seconds: float  # wall time of this process's part
+
+
+def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=None, observers=()):
+    """Train the model of a config, from the start or from the newest checkpoint.
+
+    Parameters
+    ----------
+    config : davegan_tf.config.Config
+    micrograph : davegan_tf.micrographs.Micrograph
+    run : davegan_tf.run_folder.RunFolder
+    resume : bool
+        Go on with the run in the folder; else the folder must be new (or ``overwrite`` set).
+    log_folder : Path or None
+        Where TensorBoard's events go.
+    observers : sequence
+        Objects with ``start(step, total_steps, steps_per_epoch, damaged_checkpoints)`` and
+        ``chunk(previous, step, logs)``.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    InputError
+        If the folder, its configuration or its data do not fit.
+    TrainingDivergedError
+        If a loss or weight is no longer finite; names the step and the last good checkpoint.
+    """
+    with run.lock(), StopSignal() as stop:
+        if resume:
+            run.check_same(config)
+            run.check_data(micrograph)
+        else:
+            manifest = describe_run(config, micrograph)
+            run.create(config, overwrite=overwrite)
+            if overwrite and log_folder is not None:
+                # TensorBoard would draw the replaced run's curves beneath the new ones.
+                for events in Path(log_folder).glob("events.out.tfevents.*"):
+                    events.unlink()
+            run.write_manifest(**manifest)
+        return _Session(config, micrograph, run, log_folder, observers).run(stop)
+
+
+class _Session:
+    """One process's part of a training."""
+
+    def __init__(self, config, micrograph, run, log_folder, observers):
+        self.config, self.run_folder = config, run
+        self.micrograph = micrograph
+        self.model = build_model(config, micrograph.n_phases)
+        self.positions = BatchPositions(
+            micrograph.images.shape,
+            config.data.image_size,
+            config.data.sampling,
+            config.training.batch_size,
+            config.seed,
+        )
+        self.total = self.positions.steps(config.training.epochs)
+        self.frozen_from = self._frozen_from()
+        self.checkpoints = Checkpoints(
+            run.checkpoints, self.model, config.training.checkpoints_kept
+        )
+        self.log_folder, self.observers = log_folder, list(observers)
+
+    def run(self, stop):
+        started = time.monotonic()
+        step, damaged = self._restore()
+        write_text(self.run_folder.config, dump_config(self.config))
+        self.run_folder.write_manifest(finished=False)
+        before = self.run_folder.read_manifest().get("wall_seconds", 0.0)
+        epoch = self.positions.samples_per_epoch / self.config.training.batch_size
+        history = History(self.run_folder.history, step, epoch)
+        log = TensorBoardLog(self.log_folder, self.config, self.micrograph, self.model, step)
+        observers = [history, log, *self.observers]
+        for observer in self.observers:
+            observer.start(step, self.total, epoch, damaged)
+        try:
+            step = self._loop(step, stop, observers)
+        finally:
+            history.close()
+            log.close()
+            seconds = time.monotonic() - started
+            self.run_folder.write_manifest(wall_seconds=round(before + seconds, 1))
+        if step == self.total:
+            self._finish(step)
+        return Outcome(step, self.total, stop.received, time.monotonic() - started)
+
+    def _restore(self):
+        step, damaged = self.checkpoints.restore_newest()
+        if step is None and damaged:
+            raise InputError(
+                f"{self.checkpoints.folder}: none of the checkpoints (steps {', '.join(map(str, damaged))}) can be"
+                " read; restore them, or start anew with --overwrite."
+            )
+        step = step or 0
+        if step > self.total:
+            raise InputError(
+                f"{self.run_folder.path}: was trained for {step} steps already, more than the {self.total} of"
+                f" training.epochs {self.config.training.epochs}; give more epochs."
+            )
+        return step, damaged
+
+    def _loop(self, step, stop, observers):
+        training = self.config.training
+        chunk = self._chunk()
+        while step < self.total and not stop.received:
+            if step >= self.frozen_from and not self.model.frozen_statistics:
+                # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
+                if step == self.frozen_from:
+                    recalibrate(self.model, self.config, self.micrograph)
+                self.model.frozen_statistics = True
+                chunk = self._chunk()
+            previous = step
+            # Chunks end at multiples of their length, wherever a run was interrupted.
+            count = min(training.chunk_steps - step % training.chunk_steps, self.total - step)
+            logs = chunk.run(self.positions.positions(step, count))
+            finite_steps = logs.pop("finite_steps")
+            if finite_steps < count:
+                self._diverged(f"a loss is no longer finite at step {step + finite_steps + 1}")
+            step += count
+            for observer in observers:
+                observer.chunk(previous, step, logs)
+            if (
+                due(training.checkpoint_every, previous, step)
+                or stop.received
+                or step == self.total
+            ):
+                try:
+                    self.checkpoints.save(step)
+                except FloatingPointError as error:
+                    self._diverged(f"{error} is no longer finite at step {step}")
+        return step
+
+    def _chunk(self):
+        return Chunk(self.model, self.micrograph.images, self.micrograph.n_phases)
+
+    def _frozen_from(self):
+        """The first step with fixed statistics of batch normalisation, the start of a chunk; inf, if none."""
+        training = self.config.training
+        if training.freeze_statistics_after is None:
+            return math.inf
+        step = self.positions.steps(training.freeze_statistics_after)
+        return -(-step // training.chunk_steps) * training.chunk_steps
+
+    def _diverged(self, what):
+        steps = self.checkpoints.steps()
+        good = (
+            f"the last good checkpoint is that of step {steps[-1]} in {self.checkpoints.folder}"
+            if steps
+            else "there is no checkpoint yet"
+        )
+        raise TrainingDivergedError(
+            f"{self.run_folder.path}: {what}; {good}. Lower the learning rates (training.*_learning_rate) or"
+            " model.lambda_rec and train again."
+        )
+
+    def _finish(self, step):
+        if self.config.training.weight_averaging is not None:
+            for name in ("encoder", "generator"):
+                network = getattr(self.model, name)
+                optimizer = getattr(self.model, f"{name}_optimizer")
+                optimizer.finalize_variable_values(network.trainable_variables)
+        lagging = self.config.model.normalization == "batch" and step <= self.frozen_from
+        if self.config.training.recalibrate and lagging:
+            recalibrate(self.model, self.config, self.micrograph)
+        save_weights(self.model, self.run_folder.weights)
+        self.run_folder.write_manifest(finished=True, step=step)
+
+
+def recalibrate(model, config, micrograph):
+    """Re-estimate the batch normalisations of encoder and generator for use (see ``normalization``).
+
+    The encoder sees the training tiles, the generator z of the prior and z of the encoder in turn, in batches of the
+    training's size.
+    """
+    positions = BatchPositions(
+        micrograph.images.shape,
+        config.data.image_size,
+        config.data.sampling,
+        config.training.batch_size,
+        config.seed,
+    )
+    rng = np.random.default_rng((config.seed, 1))
+    batches = [
+        encode_phases(cut(micrograph.images, batch, config.data.image_size), micrograph.n_phases)
+        for batch in positions.positions(0, RECALIBRATION_BATCHES)
+    ]
+    normalization.recalibrate(model.encoder, batches)
+    latents = []
+    for images in batches:
+        z_mean, z_log_var = (part.numpy() for part in model.encode(images))
+        noise, z_noise = rng.standard_normal((2, *z_mean.shape), dtype=np.float32)
+        latents += [z_mean + np.exp(0.5 * z_log_var) * noise, z_noise]
+    normalization.recalibrate(model.generator, latents)
+
+
+def training_tiles(config, micrograph):
+    """The grid of tiles of the micrograph(s): (n, side, side) uint8."""
+    side = config.data.image_size
+    return cut(micrograph.images, tile_positions(micrograph.images.shape, side), side)

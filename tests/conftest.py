@@ -1,0 +1,126 @@
+"""What tests share: the command line as a process, and tiny runs trained once for all."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Enough steps for checkpoints, images and measures; too few to learn anything. What the packaged configs recommend may
+# change: what the tests count on is stated here.
+STEPS = 60
+TINY = {
+    "data.sampling": "tiles",
+    "model.normalization": "batch",
+    "training.batch_size": 4,
+    # Trainings inside the test process take TensorFlow as an earlier test has set it up.
+    "training.threads": "null",
+    "training.chunk_steps": 5,
+    "training.checkpoint_every": 20,
+    "training.images_every": 20,
+    "training.evaluate_every": 20,
+}
+
+
+def pytest_configure(config):
+    # Keras converts variables in a way that NumPy 2 frowns upon; nothing that this project could change.
+    warning = "__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+    config.addinivalue_line("filterwarnings", f"ignore:{warning}")
+
+
+def settings(**values):
+    """``--set`` options from keys with a double underscore for the dot."""
+    keys = TINY | {key.replace("__", "."): value for key, value in values.items()}
+    return [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A run made by `train`: the working directory, the run folder in it, and what was printed."""
+
+    home: Path
+    run: Path
+    arguments: list  # of `train`
+    output: str
+
+
+def _train(home, name, *arguments):
+    from cli.main import main
+
+    arguments = ["train", *arguments, "--run-dir", f"runs/{name}"]
+    output = io.StringIO()
+    with contextlib.chdir(home), contextlib.redirect_stdout(output):
+        code = main(arguments)
+    assert code == 0, output.getvalue()
+    return Trained(home, home / "runs" / name, arguments, output.getvalue())
+
+
+@pytest.fixture(scope="session")
+def grains(tmp_path_factory):
+    """Table 3, two phases, four tiles. Nothing may be written to it: copy it."""
+    values = settings(data__micrograph_size=128, training__recalibrate="false")
+    arguments = ["--config", "quickstart.yaml", "--epochs", str(STEPS), *values]
+    return _train(tmp_path_factory.mktemp("grains"), "grains", *arguments)
+
+
+@pytest.fixture(scope="session")
+def three_phases(tmp_path_factory):
+    """Table 3, three phases, an image of its own that is no square."""
+    home = tmp_path_factory.mktemp("three_phases")
+    rows, columns = np.mgrid[:128, :192]
+    labels = ((rows // 16 + columns // 16) % 3).astype(np.uint8)
+    np.save(home / "stripes.npy", labels)
+    (home / "stripes.yaml").write_text("data: {source: stripes.npy}\n")
+    values = settings(training__epochs=2, training__chunk_steps=1, training__recalibrate="false")
+    return _train(home, "stripes", "--config", "stripes.yaml", *values)
+
+
+@pytest.fixture(scope="session")
+def ellipses(tmp_path_factory):
+    """Table 2, with batch normalisation re-estimated at the end."""
+    from davegan_tf import training
+
+    values = settings(data__count=64, training__batch_size=8)
+    arguments = ["--config", "ellipses.yaml", "--epochs", "3", *values]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "RECALIBRATION_BATCHES", 4)
+        return _train(tmp_path_factory.mktemp("ellipses"), "ellipses", *arguments)
+
+
+@pytest.fixture(scope="session")
+def no_tensorflow(tmp_path_factory):
+    """Environment of a process in which importing TensorFlow or Keras fails loudly."""
+    folder = tmp_path_factory.mktemp("no_tensorflow")
+    for name in ("tensorflow", "keras"):
+        (folder / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="session")
+def davegan():
+    """``davegan(*arguments, cwd=…)`` runs the command line as a process."""
+
+    def run(*arguments, cwd, **options):
+        command = [sys.executable, "-m", "cli", *map(str, arguments)]
+        options = {"capture_output": True, "text": True} | options
+        return subprocess.run(command, cwd=cwd, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tree():
+    """``tree(folder)``: every file in it with its content, to compare before and after."""
+
+    def read(folder):
+        return {
+            path.relative_to(folder): path.read_bytes() if path.is_file() else None
+            for path in sorted(Path(folder).rglob("*"))
+        }
+
+    return read

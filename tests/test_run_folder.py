@@ -1,0 +1,156 @@
+"""What lies where in a run folder, and who may write to it."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from davegan_tf.config import load_config
+from davegan_tf.errors import InputError
+from davegan_tf.run_folder import FREE_TO_CHANGE, RunFolder
+
+
+@pytest.fixture
+def config():
+    return load_config("quickstart.yaml")
+
+
+MANIFEST = {
+    "data": {"name": "grains", "origin": "generated", "digest": "abc", "stands_in_for": None}
+}
+
+
+@pytest.fixture
+def run(tmp_path, config):
+    run = RunFolder(tmp_path / "runs" / "first")
+    with run.lock():
+        run.create(config)
+        run.write_manifest(**MANIFEST)
+    return run
+
+
+def test_what_it_holds_reads_back(run, config):
+    assert run.require() is run
+    assert run.name == "first"
+    assert run.read_config() == config
+    assert run.read_manifest() == MANIFEST
+    run.write_manifest(finished=True, data={})
+    assert run.read_manifest() == {"data": {}, "finished": True}
+
+
+def test_name_of_the_working_directory(run, monkeypatch):
+    monkeypatch.chdir(run.path)
+    assert RunFolder(".").name == "first"
+
+
+def test_describe_names_a_stand_in(run):
+    assert run.describe() == f"{run.path} (grains)"
+    run.write_manifest(data={**MANIFEST["data"], "stands_in_for": "alloy"})
+    assert run.describe() == f"{run.path} (grains in place of alloy)"
+
+
+def test_require(tmp_path, run):
+    with pytest.raises(InputError, match="there is no such run folder"):
+        RunFolder(tmp_path / "missing").require()
+    with pytest.raises(InputError, match=r"not a run folder, it has no config\.yaml"):
+        RunFolder(tmp_path).require()
+    with pytest.raises(InputError, match="not a run folder"):
+        RunFolder(run.config).require()
+    run.manifest.unlink()
+    with pytest.raises(InputError, match=r"it has no manifest\.json"):
+        run.read_manifest()
+
+
+def test_a_damaged_manifest_or_config_is_named(run):
+    run.manifest.write_text('{"data": ')
+    with pytest.raises(InputError, match=r"manifest\.json: not readable as JSON"):
+        run.read_manifest()
+    run.config.write_text("data: [")
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        run.read_config()
+
+
+def test_a_new_run_needs_a_free_folder(tmp_path, run, config):
+    RunFolder(tmp_path / "new").check_free()
+    (tmp_path / "empty").mkdir()
+    RunFolder(tmp_path / "empty").check_free()
+    with pytest.raises(InputError, match="holds a run already; continue it with --resume"):
+        run.create(config)
+    with pytest.raises(InputError, match="is a file, expected a folder"):
+        RunFolder(run.config).check_free(overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "config.yaml", "manifest.json"])
+def test_overwrite_spares_what_is_no_run(name, tmp_path, config):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(InputError, match="holds something that is no run"):
+        RunFolder(tmp_path).create(config, overwrite=True)
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_overwrite_clears_the_old_run(run, config):
+    run.checkpoints.mkdir()
+    for file in (run.checkpoints / "ckpt-1.index", run.weights, run.history, run.evaluation):
+        file.write_text("old")
+    run.create(config, overwrite=True)
+    assert {path.name for path in run.path.iterdir()} <= {"config.yaml", ".lock"}
+
+
+@pytest.mark.parametrize("key", FREE_TO_CHANGE)
+def test_what_may_differ_when_resumed(key, run):
+    value = "other" if key == "name" else 7
+    run.check_same(load_config("quickstart.yaml", [f"{key}={value}"]))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed=1", r"differs in seed \(run: 0, now: 1\)"),
+        ("model.beta=2.5", r"model\.beta \(run: [\d.]+, now: 2\.5\)"),
+        ("data.source=checkerboard", r"data\.source \(run: 'grains', now: 'checkerboard'\)"),
+        ("training.chunk_steps=3", r"training\.chunk_steps"),
+        ("training.threads=2", r"training\.threads"),
+    ],
+)
+def test_what_may_not(override, words, run):
+    with pytest.raises(InputError, match=words):
+        run.check_same(load_config("quickstart.yaml", [override]))
+
+
+def test_other_data(run):
+    same = SimpleNamespace(digest="abc", name="grains", origin="generated")
+    run.check_data(same)
+    with pytest.raises(InputError, match=r"was trained on other data .* restore the data"):
+        run.check_data(SimpleNamespace(digest="abd", name="grains", origin="generated"))
+
+
+LOCK = (
+    "import sys; from davegan_tf.run_folder import RunFolder\n"
+    "with RunFolder(sys.argv[1]).lock(): print('locked', flush=True); sys.stdin.read()\n"
+)
+
+
+def test_the_lock_keeps_another_process_out_until_it_dies(run):
+    with subprocess.Popen(
+        [sys.executable, "-c", LOCK, run.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(InputError, match="another process is training"), run.lock():
+            pass
+        process.kill()
+        process.wait()
+    with run.lock():
+        pass
+
+
+def test_the_lock_is_free_after_the_block(run):
+    with pytest.raises(KeyError), run.lock():
+        raise KeyError
+    with run.lock():
+        pass
+
+
+def test_the_manifest_is_plain_json(run):
+    assert json.loads(run.manifest.read_text("utf-8")) == MANIFEST

@@ -1,0 +1,618 @@
+"""Training: what it leaves behind, and that interruptions of every kind change nothing."""
+
+import contextlib
+import csv
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cli.main import main
+from davegan_tf import training
+from davegan_tf.building import build_model, load_model
+from davegan_tf.callbacks import History, due
+from davegan_tf.chunk import Chunk
+from davegan_tf.config import load_config
+from davegan_tf.davegan import LOGS
+from davegan_tf.errors import InputError
+from davegan_tf.manifest import PACKAGES
+from davegan_tf.micrographs import load_from_config
+from davegan_tf.run_folder import RunFolder
+from davegan_tf.training import TrainingDivergedError, recalibrate, train
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    return header, np.array(rows, float)
+
+
+def everything(run):
+    """Every variable of a run's finished model and of its final checkpoint."""
+    values = {}
+    with h5py.File(run / "model.weights.h5") as file:
+        file.visititems(
+            lambda name, item: values.update({name: item[()]} if hasattr(item, "dtype") else {})
+        )
+    newest = max((run / "checkpoints").glob("*.index"), key=lambda p: int(p.stem.split("-")[1]))
+    reader = tf.train.load_checkpoint(str(newest.with_suffix("")))
+    for name in reader.get_variable_to_dtype_map():
+        if not name.startswith("_CHECKPOINTABLE"):
+            values[name] = reader.get_tensor(name)
+    return values
+
+
+def assert_identical(one, other):
+    assert one.keys() == other.keys()
+    differing = [name for name in one if one[name].tobytes() != other[name].tobytes()]
+    assert differing == []
+
+
+def tiny(*overrides):
+    """Config and data of a training that compiles quickly (Table 2)."""
+    keys = ["data.count=16", "training.batch_size=4", "training.epochs=6", "training.chunk_steps=4"]
+    keys += ["training.images_every=null", "training.evaluate_every=null"]
+    keys += ["training.recalibrate=false", "training.checkpoint_every=4"]
+    keys += ["model.normalization=batch", *overrides]
+    config = load_config("ellipses.yaml", keys)
+    return config, load_from_config(config)
+
+
+@pytest.fixture
+def models(monkeypatch):
+    """The models that ``train`` builds, as soon as it has built them."""
+    built = []
+    monkeypatch.setattr(
+        training, "build_model", lambda *args: built.append(build_model(*args)) or built[-1]
+    )
+    return built
+
+
+# What a run leaves behind
+
+
+def test_history(grains):
+    header, table = rows(grains.run / "history.csv")
+    assert header == ["step", "epoch", *LOGS]
+    np.testing.assert_array_equal(table[:, 0], np.arange(5, 65, 5))
+    np.testing.assert_array_equal(table[:, 1], table[:, 0])  # four tiles, batches of four
+    assert np.isfinite(table).all()
+    probabilities = table[:, [name.startswith("probability") for name in header]]
+    assert ((probabilities > 0) & (probabilities < 1)).all()
+    columns = dict(zip(header, table.T, strict=True))
+    weights = RunFolder(grains.run).read_config().model
+    total = weights.lambda_vae * columns["adversarial_vae_loss"]
+    total += weights.lambda_noise * columns["adversarial_noise_loss"]
+    total += weights.lambda_rec * columns["reconstruction_loss"]
+    np.testing.assert_allclose(columns["generator_loss"], total, rtol=1e-4)
+
+
+def test_tensorboard(grains):
+    log = EventAccumulator(
+        str(grains.home / "tb_logs" / "grains"), size_guidance={"tensors": 0}
+    ).Reload()
+    tags = set(log.Tags()["tensors"])
+    groups = {
+        name: f"{'probabilities' if name.startswith('probability') else 'losses'}/{name}"
+        for name in LOGS
+    }
+    sets = ("training_tiles", "reconstructed_images", "generated_images")
+    assert tags == {
+        *groups.values(),
+        *(f"images/{name}" for name in sets),
+        *(f"volume_fraction_1/{name}" for name in sets),
+        *("measures/E_rec", "measures/E_gen", "config", "data"),
+    }
+    header, table = rows(grains.run / "history.csv")
+    for name, tag in groups.items():
+        events = log.Tensors(tag)
+        assert [event.step for event in events] == list(range(5, 65, 5))
+        values = [tf.make_ndarray(event.tensor_proto) for event in events]
+        np.testing.assert_allclose(values, table[:, header.index(name)], rtol=1e-5)
+    for tag in ("images/generated_images", "measures/E_rec", "volume_fraction_1/training_tiles"):
+        assert [event.step for event in log.Tensors(tag)] == [20, 40, 60]
+    assert [event.step for event in log.Tensors("images/training_tiles")] == [0]
+    (text,) = log.Tensors("config")
+    assert b"source: grains" in tf.make_ndarray(text.tensor_proto).item()
+
+
+def test_tensorboard_of_three_phases(three_phases):
+    log = EventAccumulator(
+        str(three_phases.home / "tb_logs" / "stripes"), size_guidance={"tensors": 0}
+    )
+    tags = log.Reload().Tags()["tensors"]
+    assert "losses/discriminator_loss" in tags
+    config = RunFolder(three_phases.run).read_config()
+    assert config.data.source == "stripes.npy"
+
+
+def test_manifest(grains, three_phases):
+    manifest = json.loads((grains.run / "manifest.json").read_text())
+    assert manifest["finished"] is True
+    assert manifest["step"] == 60
+    assert manifest["seed"] == 0
+    assert manifest["wall_seconds"] > 0
+    assert manifest["data"] == {
+        "name": "grains",
+        "origin": "generated: grains, 128 × 128 pixels, seed 0",
+        "digest": manifest["data"]["digest"],
+        "segmentation": manifest["data"]["segmentation"],
+        "n_phases": 2,
+        "shape": [1, 128, 128],
+        "stands_in_for": None,
+    }
+    assert re.fullmatch(r"[0-9a-f]{64}", manifest["data"]["digest"])
+    assert manifest["versions"]["tensorflow"] == tf.__version__
+    assert manifest["versions"].keys() == set(PACKAGES)
+    assert manifest["machine"]["cores"] == os.cpu_count()
+    assert manifest["machine"]["devices"][0] == "CPU"
+    other = RunFolder(three_phases.run).read_manifest()["data"]
+    assert other["n_phases"] == 3
+    assert other["shape"] == [1, 128, 192]
+
+
+def test_config_is_the_resolved_one(grains):
+    config = RunFolder(grains.run).read_config()
+    assert config.training.epochs == 60
+    assert config.data.micrograph_size == 128
+    assert "adam_beta_2: 0.999" in (grains.run / "config.yaml").read_text(), (
+        "defaults must be in it"
+    )
+
+
+# Interrupted and resumed, with real processes
+
+
+class Process:
+    """A training as a process of its own."""
+
+    def __init__(self, home, *arguments):
+        self.run = home / "runs" / "grains"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_for(self, step):
+        """Wait until this step is in history.csv."""
+        history = self.run / "history.csv"
+        end = time.monotonic() + 120
+        while time.monotonic() < end and self.process.poll() is None:
+            lines = history.read_text().splitlines() if history.is_file() else []
+            if len(lines) > 1 and int(lines[-1].split(",")[0]) >= step:
+                return
+            time.sleep(0.005)
+        self.process.kill()
+        raise AssertionError(f"step {step} was not reached: {self.process.communicate()}")
+
+    def end(self, signal_number=None):
+        """Send a signal, or just wait; the exit code, stdout and stderr."""
+        if signal_number is not None:
+            self.process.send_signal(signal_number)
+        out, err = self.process.communicate(timeout=200)
+        return self.process.returncode, out, err
+
+
+RESUME = ("train", "--run-dir", "runs/grains", "--resume")
+
+
+@pytest.fixture(scope="module")
+def interrupted(grains, tmp_path_factory):
+    """The run of ``grains`` once more, with three processes killed or interrupted on the way."""
+    home = tmp_path_factory.mktemp("interrupted")
+    record = {"home": home, "run": home / "runs" / "grains"}
+    process = Process(home, *grains.arguments)
+    process.wait_for(25)
+    record["kill"] = process.end(signal.SIGKILL)
+    record["history_after_kill"] = rows(record["run"] / "history.csv")[1]
+
+    process = Process(home, *RESUME)
+    process.wait_for(30)
+    errors = []
+    # A second training, at the same time.
+    for arguments in ([*RESUME], [*grains.arguments, "--overwrite"]):
+        output = home / "stderr.txt"
+        with contextlib.chdir(home), output.open("w") as err, contextlib.redirect_stderr(err):
+            process.process.send_signal(signal.SIGSTOP)
+            try:
+                code = main(arguments)
+            finally:
+                process.process.send_signal(signal.SIGCONT)
+        errors.append((code, output.read_text()))
+        output.unlink()
+    record["second"] = errors
+    record["SIGTERM"] = process.end(signal.SIGTERM)
+    record["after_SIGTERM"] = checkpoint_steps(record["run"])
+
+    process = Process(home, *RESUME)
+    process.wait_for(record["after_SIGTERM"][-1] + 5)
+    record["SIGINT"] = process.end(signal.SIGINT)
+    record["after_SIGINT"] = checkpoint_steps(record["run"])
+
+    record["end"] = Process(home, *RESUME).end()
+    return record
+
+
+def checkpoint_steps(run):
+    return sorted(int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("*.index"))
+
+
+def test_a_killed_run_resumed_ends_with_the_same_bits(interrupted, grains):
+    code, out, err = interrupted["end"]
+    assert code == 0, err
+    assert re.search(r"resumed at step \d+ of 60", out)
+    assert interrupted["kill"][0] == -signal.SIGKILL
+    assert interrupted["history_after_kill"][-1, 0] < 60
+    assert_identical(everything(interrupted["run"]), everything(grains.run))
+
+
+def test_its_history_is_the_same_too(interrupted, grains):
+    history = (interrupted["run"] / "history.csv").read_bytes()
+    assert history == (grains.run / "history.csv").read_bytes()
+
+
+def test_its_manifest_adds_up(interrupted, grains):
+    manifest = RunFolder(interrupted["run"]).read_manifest()
+    expected = RunFolder(grains.run).read_manifest()
+    for key in ("seed", "data", "step", "finished", "versions"):
+        assert manifest[key] == expected[key]
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_ends_in_order(name, code, interrupted):
+    found, out, err = interrupted[name]
+    assert found == code, err
+    assert "Traceback" not in err
+    step = interrupted[f"after_{name}"][-1]
+    assert f"Interrupted at step {step} of 60; everything is saved. Go on with:" in out
+    assert "python -m cli train --run-dir runs/grains --resume" in out
+    assert step % 5 == 0
+    assert 25 <= step < 60
+
+
+def test_a_second_training_at_the_same_time_is_refused(interrupted):
+    for code, error in interrupted["second"]:
+        assert code == 2
+        assert error.startswith(
+            "Error: runs/grains: another process is training in this run folder"
+        )
+        assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_at_any_time(grains, tmp_path):
+    rng = random.Random(0)
+    process = Process(tmp_path, *grains.arguments)
+    process.wait_for(0)
+    for _ in range(8):
+        time.sleep(rng.uniform(0, 3))
+        process.end(signal.SIGKILL)
+        process = Process(tmp_path, *RESUME)
+        time.sleep(rng.uniform(5, 12))
+    code, _, err = process.end()
+    assert code == 0, err
+    assert_identical(everything(tmp_path / "runs" / "grains"), everything(grains.run))
+    assert (tmp_path / "runs/grains/history.csv").read_bytes() == (
+        grains.run / "history.csv"
+    ).read_bytes()
+
+
+# Resumed in this process
+
+
+@pytest.fixture
+def ellipses_copy(ellipses, tmp_path, monkeypatch):
+    shutil.copytree(ellipses.run, tmp_path / "runs" / "ellipses")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 2)
+    return tmp_path / "runs" / "ellipses"
+
+
+def resume(*arguments):
+    return main(["train", "--run-dir", "runs/ellipses", "--resume", *arguments])
+
+
+def test_more_epochs(ellipses_copy, capsys):
+    assert RunFolder(ellipses_copy).read_manifest()["step"] == 24
+    # As if the finished model were older than the newest checkpoint: the data of step 24 are damaged.
+    (damaged,) = (ellipses_copy / "checkpoints").glob("ckpt-24.data*")
+    os.truncate(damaged, 1000)
+    assert resume("--epochs", "4") == 0
+    out = capsys.readouterr().out
+    assert "WARNING: checkpoint 24 is damaged; going on from an older one." in out
+    assert "resumed at step 20 of 32" in out
+    run = RunFolder(ellipses_copy)
+    assert run.read_manifest()["step"] == 32
+    assert run.read_config().training.epochs == 4
+    np.testing.assert_array_equal(rows(run.history)[1][:, 0], [5, 10, 15, 20, 25, 30, 32])
+    _, step = load_model(run)
+    assert step == 32
+
+
+def test_fewer_epochs_than_done(ellipses_copy, capsys, tree):
+    before = tree(ellipses_copy)
+    assert resume("--epochs", "2") == 2
+    assert "was trained for 24 steps already, more than the 16 of" in capsys.readouterr().err
+    assert tree(ellipses_copy) == before
+
+
+def test_no_readable_checkpoint(ellipses_copy, capsys, tree):
+    for index in (ellipses_copy / "checkpoints").glob("*.index"):
+        os.truncate(index, 10)
+    before = tree(ellipses_copy)
+    assert resume("--epochs", "4") == 2
+    error = capsys.readouterr().err
+    assert "none of the checkpoints (steps 24, 20) can be read" in error
+    assert error.count("\n") == 1
+    assert tree(ellipses_copy) == before
+
+
+def test_other_config(ellipses_copy, capsys, tree):
+    before = tree(ellipses_copy)
+    assert resume("--set", "model.beta=7.5", "--seed", "3") == 2
+    error = capsys.readouterr().err
+    assert "belongs to another configuration" in error
+    assert re.search(r"model\.beta \(run: [\d.]+, now: 7\.5\)", error)
+    assert "seed (run: 0, now: 3)" in error
+    assert tree(ellipses_copy) == before
+
+
+def test_other_data(three_phases, tmp_path, monkeypatch, capsys, tree):
+    shutil.copytree(three_phases.home, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    labels = np.load("stripes.npy")
+    np.save("stripes.npy", labels[::-1])
+    before = tree(tmp_path)
+    for more in ((), ("--dry-run",)):
+        assert main(["train", "--run-dir", "runs/stripes", "--resume", *more]) == 2
+        assert "was trained on other data (stripes, file stripes.npy)" in capsys.readouterr().err
+    assert tree(tmp_path) == before
+
+
+def test_load_model_takes_the_newest(ellipses_copy):
+    run = RunFolder(ellipses_copy)
+    run.weights.unlink()
+    model, step = load_model(run)
+    assert step == 24
+    assert int(model.training_step) == 24
+    shutil.rmtree(run.checkpoints)
+    with pytest.raises(InputError, match="holds no finished model and no readable checkpoint"):
+        load_model(run)
+
+
+# A loss that is no longer finite
+
+
+def test_a_loss_that_turns_nan(tmp_path):
+    rate = "training.generator_learning_rate=1e30"
+    config, data = tiny(rate, "training.checkpoint_every=1000")
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(TrainingDivergedError) as error:
+        train(config, data, run)
+    message = str(error.value)
+    assert re.search(
+        r"a loss is no longer finite at step [2-4]; there is no checkpoint yet", message
+    )
+    assert "Lower the learning rates" in message
+    assert run.read_manifest()["finished"] is False
+    assert not run.weights.exists()
+    assert not run.checkpoints.exists()
+
+
+class Poison:
+    """An observer that spoils a weight after some step."""
+
+    def __init__(self, model, step):
+        self.model, self.step = model, step
+
+    def start(self, *_):
+        pass
+
+    def chunk(self, previous, step, logs):
+        if step == self.step:
+            weight = self.model[0].encoder.trainable_variables[0]
+            weight.assign(weight * np.nan)
+
+
+def test_a_weight_that_turns_nan_names_the_last_good_checkpoint(tmp_path, models, capsys):
+    config, data = tiny()
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(TrainingDivergedError) as error:
+        train(config, data, run, observers=[Poison(models, 8)])
+    assert re.search(
+        r"\w+/layer_\d/kernel is no longer finite at step 8; the last good checkpoint is that of step 4"
+        rf" in {re.escape(str(run.checkpoints))}\. ",
+        str(error.value),
+    )
+    assert checkpoint_steps(run.path) == [4]
+
+
+class Fake:
+    """A model whose losses are 1 until, at some step, they are not finite."""
+
+    def __init__(self, step, value):
+        self.arguments = {"image_size": 32}
+        self.steps, self.bad, self.value = tf.Variable(0), step, value
+
+    def train_step(self, data):
+        self.steps.assign_add(1)
+        loss = tf.where(self.steps == self.bad, self.value, 1.0)
+        return dict.fromkeys(LOGS, tf.ones(())) | {"kl_loss": loss}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("step", [1, 4, 7])
+def test_the_step_is_counted_within_a_chunk(step, value):
+    chunk = Chunk(Fake(step, value), np.zeros((2, 32, 32), np.uint8), n_phases=2)
+    logs = chunk.run(np.zeros((7, 4, 3), np.int32))
+    assert logs["finite_steps"] == step - 1
+
+
+def test_means_over_a_chunk():
+    chunk = Chunk(Fake(2, 7.0), np.zeros((2, 32, 32), np.uint8), n_phases=2)
+    logs = chunk.run(np.zeros((6, 4, 3), np.int32))
+    assert logs.keys() == {*LOGS, "finite_steps"}
+    assert logs["kl_loss"] == 2.0
+    assert logs["finite_steps"] == 6
+
+
+# Parts
+
+
+@pytest.mark.parametrize("n_phases", [2, 3])
+def test_a_chunk_cuts_as_the_dataset_does(n_phases):
+    from davegan_tf.dataset import BatchPositions, cut, encode_phases
+
+    images = np.random.default_rng(0).integers(0, n_phases, (3, 50, 41), dtype=np.uint8)
+    positions = BatchPositions(images.shape, 32, "crops", 9, seed=0).positions(0, 1)[0]
+    chunk = Chunk(Fake(0, 0.0), images, n_phases)
+    expected = encode_phases(cut(images, positions, 32), n_phases)
+    np.testing.assert_array_equal(chunk._cut(tf.constant(positions)), expected)
+
+
+def test_recalibrate_forgets_the_moving_statistics_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 3)
+    config, data = tiny()
+    results = []
+    for former in (0.5, 3.0):
+        model = build_model(config, data.n_phases)
+        for network in (model.encoder, model.generator):
+            for variable in network.non_trainable_variables:
+                variable.assign(tf.fill(variable.shape, former))
+        kept = [variable.numpy() for variable in model.trainable_variables]
+        kept += [variable.numpy() for variable in model.discriminator.variables]
+        recalibrate(model, config, data)
+        after = [variable.numpy() for variable in model.trainable_variables]
+        after += [variable.numpy() for variable in model.discriminator.variables]
+        for one, other in zip(kept, after, strict=True):
+            np.testing.assert_array_equal(one, other)
+        networks = (model.encoder, model.generator)
+        results.append([v.numpy() for n in networks for v in n.non_trainable_variables])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        assert not np.isin(one, (0.5, 3.0)).any()
+
+
+def test_recalibrated_weights_are_those_saved(ellipses):
+    """The finished model has the weights of its last checkpoint, and statistics of its own."""
+    run = RunFolder(ellipses.run)
+    finished, _ = load_model(run)
+    last = build_model(run.read_config(), 2)
+    assert training.Checkpoints(run.checkpoints, last).restore_newest() == (24, [])
+    for one, other in zip(finished.trainable_variables, last.trainable_variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    pairs = zip(
+        finished.generator.non_trainable_variables,
+        last.generator.non_trainable_variables,
+        strict=True,
+    )
+    assert all((one.numpy() != other.numpy()).any() for one, other in pairs)
+
+
+@pytest.mark.parametrize(
+    ("every", "previous", "step", "expected"),
+    [
+        (10, 5, 9, False),
+        (10, 5, 10, True),
+        (10, 10, 19, False),
+        (10, 5, 35, True),
+        (None, 0, 9, False),
+    ],
+)
+def test_due(every, previous, step, expected):
+    assert due(every, previous, step) is expected
+
+
+def test_history_drops_what_lies_beyond_and_what_is_cut_short(tmp_path):
+    path = tmp_path / "history.csv"
+    history = History(path, 0, 2)
+    for step in (5, 10, 15):
+        history.chunk(step - 5, step, {"loss": 0.1 * step, "other": 1})
+    history.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"20,10,")  # as a kill in the middle of a row leaves it
+    again = History(path, 10, 2)
+    # At no time is the file without the rows to be kept.
+    assert rows(path)[1].tolist() == [[5, 2.5, 0.5, 1], [10, 5, 1, 1]]
+    again.chunk(10, 15, {"loss": 1.5, "other": 1})
+    again.close()
+    assert path.read_bytes() == whole
+    History(path, 0, 2).close()
+    assert path.read_bytes() == b""
+
+
+# Fixed statistics and averaged weights
+
+FROZEN = ("training.freeze_statistics_after=2", "training.weight_averaging=0.8")
+
+
+def test_resumed_at_and_beyond_the_freezing_of_statistics_ends_with_the_same_bits(tmp_path):
+    config, data = tiny(*FROZEN)  # 4 steps an epoch: frozen from step 8, ends at 24
+    whole = RunFolder(tmp_path / "whole")
+    train(config, data, whole)
+    for epochs in (2, 3):
+        run = RunFolder(tmp_path / f"stopped_after_{epochs}")
+        shorter, _ = tiny(*FROZEN, f"training.epochs={epochs}")
+        train(shorter, data, run)
+        train(config, data, run, resume=True)
+        assert_identical(everything(run.path), everything(whole.path))
+
+
+def test_statistics_move_until_they_are_frozen_and_never_again(tmp_path, models):
+    config, data = tiny(*FROZEN)
+    seen = {}
+
+    class Watch:
+        def start(self, *_):
+            pass
+
+        def chunk(self, previous, step, logs):
+            (model,) = models
+            networks = (model.encoder, model.generator)
+            seen[step] = [v.numpy() for n in networks for v in n.non_trainable_variables]
+
+    train(config, data, RunFolder(tmp_path / "run"), observers=[Watch()])
+    moved = {
+        step: any(np.any(a != b) for a, b in zip(seen[step], seen[step - 4], strict=True))
+        for step in (8, 12, 16, 24 - 4, 24)
+    }
+    # Between 8 and 12 they are re-estimated, once.
+    assert moved == {8: True, 12: True, 16: False, 20: False, 24: False}
+
+
+def test_finished_model_has_the_average_of_the_weights(tmp_path, models):
+    momentum = 0.8
+    config, data = tiny("training.chunk_steps=1", f"training.weight_averaging={momentum}")
+    averages = {}
+
+    class Average:
+        def start(self, *_):
+            pass
+
+        def chunk(self, previous, step, logs):
+            for network in (models[0].encoder, models[0].generator):
+                for index, variable in enumerate(network.trainable_variables):
+                    key, value = (network.name, index), variable.numpy().astype(float)
+                    known = averages.get(key, value)
+                    averages[key] = momentum * known + (1 - momentum) * value
+
+    run = RunFolder(tmp_path / "run")
+    train(config, data, run, observers=[Average()])
+    finished, _ = load_model(run)
+    for (name, index), average in averages.items():
+        weight = getattr(finished, name).trainable_variables[index].numpy()
+        np.testing.assert_allclose(weight, average, rtol=1e-4, atol=1e-6)
