@@ -19,13 +19,12 @@ class Progress:
 
     def start(self, step, total_steps, steps_per_epoch, damaged):
         self.first_step, self.total, self.steps_per_epoch = step, total_steps, steps_per_epoch
-        self.started = self.last_line = time.monotonic()
-        self.since = None  # step and time after the first chunk, which compiles
+        self.last_line = time.monotonic()
+        self.step = step
         for each in damaged:
             self._print(f"WARNING: checkpoint {each} is damaged; going on from an older one.")
         if step:
             self._print(f"resumed at step {step} of {total_steps}")
-        self._print("compiling the training step …")
         if sys.stdout.isatty():
             from rich.progress import BarColumn, Progress, TextColumn
 
@@ -37,11 +36,14 @@ class Progress:
             self.live.start()
             self.task = self.live.add_task("", total=total_steps, completed=step)
 
+    def compiled(self, backend, seconds):
+        self._print(f"compiled the training step in {seconds:.1f} s: {backend.description}")
+        # The rate that is shown is that of the steps alone.
+        self.since = (self.step, time.monotonic())
+
     def chunk(self, previous, step, logs):
         now = time.monotonic()
-        if self.since is None:
-            self.since = (step, now)
-            self._print(f"compiled; first {step - previous} steps in {now - self.started:.0f} s")
+        self.step = step
         line = self._line(step, logs, now)
         if self.live is not None:
             self.live.update(self.task, completed=step, description=line)
@@ -56,8 +58,6 @@ class Progress:
             f"  E {logs['encoder_loss']:.0f}"
         )
         place = f"epoch {step / self.steps_per_epoch:.0f}  step {step}/{self.total}"
-        if step == first:
-            return f"{place}  {losses}"
         rate = (step - first) / (now - then)
         left = (self.total - step) / rate
         return f"{place}  {rate:.0f} steps/s  {losses}  {int(left // 60)}:{int(left % 60):02d} left"

@@ -5,6 +5,8 @@ import os
 import sys
 import tempfile
 
+KEEP_BARRIERS = "--xla_disable_hlo_passes=cse_barrier_expander"
+
 
 @contextlib.contextmanager
 def _stderr_kept():
@@ -35,6 +37,9 @@ def start_tensorflow(threads=None):
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # XLA on CPUs drops optimization barriers before it could heed them, and then computes the feature maps of
+    # davegan_tf.matrix_products anew in every operation that reads them.
+    os.environ["XLA_FLAGS"] = f"{KEEP_BARRIERS} {os.environ.get('XLA_FLAGS', '')}".strip()
     with _stderr_kept():
         import tensorflow as tf
 

@@ -27,6 +27,7 @@ def build_model(config, n_phases):
     model = DAVEGAN(
         config.data.image_size,
         image_channels(n_phases),
+        precision=config.training.precision,
         seed=config.seed,
         **config.model.model_dump(),
         **config.augmentation.model_dump(),

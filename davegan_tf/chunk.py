@@ -1,7 +1,11 @@
 """The training loop's inner part: some steps as one compiled function."""
 
+import time
+
+import numpy as np
 import tensorflow as tf
 
+from davegan_tf import backends
 from davegan_tf.davegan import LOGS
 
 
@@ -13,13 +17,30 @@ class Chunk:
     model : DAVEGAN, compiled
     images : (n, height, width) uint8, phase labels
     n_phases : int
+    backend : str
+        How the steps are computed, see :mod:`davegan_tf.backends`; ``auto``: the fastest on this machine.
     """
 
-    def __init__(self, model, images, n_phases):
+    def __init__(self, model, images, n_phases, backend="auto"):
         self.model, self.n_phases = model, n_phases
         self.side = model.arguments["image_size"]
+        self.backend = backends.choose(backend, model.arguments["precision"])
         self.labels = tf.constant(images)
-        self.function = tf.function(self._steps, reduce_retracing=True)
+        self.function = tf.function(self._steps, jit_compile=self.backend.xla)
+        self._length = 0
+
+    def compile(self, n_steps, batch_size):
+        """Compile the function for up to ``n_steps`` steps of ``batch_size`` samples each, and run none.
+
+        Returns
+        -------
+        float
+            The time it took in seconds.
+        """
+        started = time.monotonic()
+        self._length = n_steps
+        self.run(np.zeros((0, batch_size, 3), np.int32))
+        return time.monotonic() - started
 
     def run(self, positions):
         """Train on the samples at ``positions``, (n_steps, batch, 3) int32 (image, row, column).
@@ -30,7 +51,11 @@ class Chunk:
             Mean of every log over the steps, and ``finite_steps``, the number of steps before the first loss that
             is not finite (all of them, if none).
         """
-        logs = self.function(tf.constant(positions))
+        n_steps = len(positions)
+        # XLA compiles for one shape: a shorter chunk is filled up with steps that are not run.
+        self._length = max(self._length, n_steps)
+        positions = np.pad(positions, ((0, self._length - n_steps), (0, 0), (0, 0)))
+        logs = self.function(tf.constant(positions), tf.constant(n_steps))
         return {key: value.numpy().item() for key, value in logs.items()}
 
     def _cut(self, positions):
@@ -46,14 +71,16 @@ class Chunk:
             return tf.cast(labels, tf.float32)[..., None]
         return tf.one_hot(tf.cast(labels, tf.int32), self.n_phases)
 
-    def _steps(self, positions):
-        n_steps = tf.shape(positions)[0]
+    def _steps(self, positions, n_steps):
         sums = {name: tf.zeros(()) for name in LOGS}
         finite_steps = tf.zeros((), tf.int32)
-        for index in tf.range(n_steps):
-            logs = self.model.train_step(self._cut(positions[index]))
+        index = tf.constant(0)
+        while index < n_steps:
+            images = self._cut(positions[index])
+            logs = self.model.update(images, images, self.backend.run_stack)
             sums = {name: sums[name] + logs[name] for name in sums}
             finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(sums.values()))))
             finite_steps += tf.cast(finite, tf.int32)
+            index += 1
         means = {name: total / tf.cast(n_steps, tf.float32) for name, total in sums.items()}
         return {**means, "finite_steps": finite_steps}

@@ -235,6 +235,17 @@ class Training(_Strict):
         description="Re-estimate batch normalisation's statistics after training (not with renorm "
         "or frozen statistics, which are already those of inference).",
     )
+    backend: Literal["auto", "graph", "xla", "xla_matmul"] = Field(
+        "auto",
+        description="How steps are computed: as TensorFlow graph, as one XLA program (the fastest on "
+        "graphics cards), or as one XLA program with convolutions as matrix products (the fastest on "
+        "CPUs). auto takes the fastest; results differ by rounding only.",
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        "float32",
+        description="Of the layers' arithmetic; weights and losses are always float32. Not with "
+        "backend xla_matmul.",
+    )
     threads: int | None = Field(
         None,
         ge=1,
@@ -267,5 +278,10 @@ class Config(_Strict):
             raise ValueError(
                 "training.batch_size must be at least 2 with model.normalization batch (a layer of "
                 "1 × 1 pixels would normalise each image by itself to zero), not 1"
+            )
+        if self.training.precision != "float32" and self.training.backend == "xla_matmul":
+            raise ValueError(
+                "training.precision must be float32 with training.backend xla_matmul, not "
+                f"{self.training.precision} (backends graph and xla have it)"
             )
         return self

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from davegan_tf import augmentation, losses
-from davegan_tf.networks import Discriminator, Encoder, Generator
+from davegan_tf.networks import Discriminator, Encoder, Generator, run_stack
 from davegan_tf.normalization import NORMALIZATIONS
 
 # One stream of random numbers per kind of draw; a step owns the seeds STREAMS · step … STREAMS · step + STREAMS − 1.
@@ -51,6 +51,25 @@ class Draws(NamedTuple):
     prior_normal: tf.Tensor  # (prior_draws, latent_dim) N(0, 1), of the sampled prior
 
 
+def random_uniform(shape, seed, stream):
+    """U(0, 1), both ends excluded, as a pure function of (seed, stream).
+
+    Made of random bits, on which eager mode, graphs and XLA agree; on TensorFlow's normal numbers they do not.
+
+    Parameters
+    ----------
+    shape : sequence of int, or int32 tensor
+    seed, stream : int or () integer tensor
+
+    Returns
+    -------
+    float32 tensor
+    """
+    key = tf.stack([tf.cast(seed, tf.int64), tf.cast(stream, tf.int64)])
+    bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
+    return (tf.cast(tf.bitwise.right_shift(bits, 9), tf.float32) + 0.5) * 2.0**-23
+
+
 @keras.saving.register_keras_serializable("davegan_tf")
 class DAVEGAN(keras.Model):
     """Differentiably augmenting β-VAE and GAN.
@@ -78,7 +97,7 @@ class DAVEGAN(keras.Model):
     generator_batches : str
         ``two``: z_vae and z_noise pass G separately; ``one``: concatenated.
     leaky_relu_slope, normalization, discriminator_normalization, discriminator_output_normalization,
-    batch_norm_momentum
+    batch_norm_momentum, precision
         See :mod:`davegan_tf.networks`.
     seed : int
         Of the initial weights and of every random draw; the draws of a step are a pure function of (seed, step).
@@ -106,6 +125,7 @@ class DAVEGAN(keras.Model):
         discriminator_normalization="batch",
         discriminator_output_normalization="batch",
         batch_norm_momentum=0.99,
+        precision="float32",
         seed=0,
         **kwargs,
     ):
@@ -128,8 +148,8 @@ class DAVEGAN(keras.Model):
         self.transform_mean = augmentation.MEAN_TRANSFORMS[mean_transform]
         self.transform_std = augmentation.STD_TRANSFORMS[sigma_transform]
         self.prior, self.prior_draws = prior, prior_draws
-        self.discriminator_batches = discriminator_batches
-        self.generator_batches = generator_batches
+        self.discriminator_sets = {"one": 1, "three": 3}[discriminator_batches]
+        self.generator_sets = {"one": 1, "two": 2}[generator_batches]
         # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
         # Read when a step is traced: make a new tf.function after a change.
         self.frozen_statistics = False
@@ -139,6 +159,7 @@ class DAVEGAN(keras.Model):
             "latent_dim": latent_dim,
             "leaky_relu_slope": leaky_relu_slope,
             "batch_norm_momentum": batch_norm_momentum,
+            "precision": precision,
             "seed": seed,
         }
         self.encoder = Encoder(name="encoder", normalization=normalization, **network)
@@ -226,8 +247,7 @@ class DAVEGAN(keras.Model):
     def sample_latent(self, count, seed):
         """Latent vectors of the prior: (count, latent_dim) float32, N(0, 1), a pure function of the seed."""
         # The last stream of step 0, which no draw of the training takes.
-        key = tf.stack([tf.cast(seed, tf.int64), STREAMS - 1])
-        return tf.random.stateless_normal((count, self.latent_dim), key, alg="philox")
+        return tf.math.ndtri(random_uniform((count, self.latent_dim), seed, STREAMS - 1))
 
     def call(self, images, training=False):
         """The VAE: reconstruction of the images."""
@@ -236,9 +256,7 @@ class DAVEGAN(keras.Model):
     # --- training --------------------------------------------------------------------------------------------------
 
     def draw(self, step, batch_size):
-        """The random numbers of one step, a pure function of (seed, step) in one mode of execution.
-
-        Eager and graph execution agree; under XLA (``jit_compile=True``) TensorFlow makes other normal numbers.
+        """The random numbers of one step, a pure function of (seed, step).
 
         Parameters
         ----------
@@ -250,14 +268,11 @@ class DAVEGAN(keras.Model):
         Draws
         """
 
-        def stream(index):
-            return tf.stack([tf.constant(self.seed, tf.int64), STREAMS * step + index])
+        def uniform(index, shape):
+            return random_uniform(shape, self.seed, STREAMS * step + index)
 
         def normal(index, shape):
-            return tf.random.stateless_normal(shape, stream(index), alg="philox")
-
-        def uniform(index, shape):
-            return tf.random.stateless_uniform(shape, stream(index), alg="philox")
+            return tf.math.ndtri(uniform(index, shape))
 
         latent = (batch_size, self.latent_dim)
         return Draws(
@@ -271,7 +286,7 @@ class DAVEGAN(keras.Model):
             prior_normal=normal(5, (self.prior_draws, self.latent_dim)),
         )
 
-    def compute_losses(self, images, real_images, draws):
+    def compute_losses(self, images, real_images, draws, run=run_stack):
         """Forward pass of all three models in training mode: every loss of Eq. 1–9.
 
         Parameters
@@ -281,26 +296,33 @@ class DAVEGAN(keras.Model):
         real_images : same shape
             What D is shown as real; the paper takes the same images.
         draws : Draws
+        run : callable
+            Computes the layers of a network, see :func:`davegan_tf.networks.run_stack`.
 
         Returns
         -------
         dict of () float tensors, keyed by LOGS
         """
-        z_mean, z_log_var = self.encoder(images, training=not self.frozen_statistics)
+        how = {"run": run, "training": not self.frozen_statistics}
+        z_mean, z_log_var = self.encoder.posterior(images, **how)
         posterior_std = tf.exp(0.5 * z_log_var)
         z_vae = z_mean + posterior_std * draws.posterior_noise
-        vae_logits, noise_logits = self._decode(z_vae, draws.z_noise)
+        z = tf.concat([z_vae, draws.z_noise], axis=0)
+        logits = self.generator.logits(z, sets=self.generator_sets, **how)
 
         # T commutes with the pixel-wise sigmoid, so the translated logits serve both D and L_Rec; the images are
         # translated by the same u for L_Rec, by their own for D.
         real_shift, vae_shift, noise_shift = tf.unstack(draws.shifts)
-        vae_logits = augmentation.translate(vae_logits, vae_shift)
-        noise_logits = augmentation.translate(noise_logits, noise_shift)
-        real, reconstructed, generated = self._discriminate(
-            augmentation.translate(real_images, real_shift),
-            self.generator.activate(vae_logits),
-            self.generator.activate(noise_logits),
+        logits = augmentation.translate(logits, tf.concat([vae_shift, noise_shift], axis=0))
+        vae_logits, _ = tf.split(logits, 2)
+        judged = tf.concat(
+            [augmentation.translate(real_images, real_shift), self.generator.activate(logits)],
+            axis=0,
         )
+        answers = self.discriminator.logits(
+            judged, run=run, training=True, sets=self.discriminator_sets
+        )
+        real, reconstructed, generated = tf.split(answers, 3)
 
         reconstruction = losses.reconstruction_loss(
             augmentation.translate(images, vae_shift), vae_logits
@@ -333,22 +355,6 @@ class DAVEGAN(keras.Model):
         )
         return dict(zip(LOGS, values, strict=True))
 
-    def _decode(self, z_vae, z_noise):
-        training = not self.frozen_statistics
-        if self.generator_batches == "two":
-            return (
-                self.generator.logits(z_vae, training=training),
-                self.generator.logits(z_noise, training=training),
-            )
-        logits = self.generator.logits(tf.concat([z_vae, z_noise], axis=0), training=training)
-        return tf.split(logits, 2)
-
-    def _discriminate(self, *image_sets):
-        if self.discriminator_batches == "three":
-            return [self.discriminator.logits(images, training=True) for images in image_sets]
-        logits = self.discriminator.logits(tf.concat(image_sets, axis=0), training=True)
-        return tf.split(logits, len(image_sets))
-
     def train_step(self, data):
         """One update of the three models, each by its own loss and optimizer alone (Section 3.2).
 
@@ -358,10 +364,13 @@ class DAVEGAN(keras.Model):
             The images; of a pair, D is shown the second as real.
         """
         images, real_images, _ = keras.utils.unpack_x_y_sample_weight(data)
-        real_images = images if real_images is None else real_images
+        return self.update(images, images if real_images is None else real_images)
+
+    def update(self, images, real_images, run=run_stack):
+        """As :meth:`train_step`, with all arguments of :meth:`compute_losses` but the draws."""
         draws = self.draw(self.training_step.value, tf.shape(images)[0])
         with tf.GradientTape(persistent=True) as tape:
-            logs = self.compute_losses(images, real_images, draws)
+            logs = self.compute_losses(images, real_images, draws, run)
         for network, optimizer in self._updates():
             loss = logs[f"{network.name}_loss"]
             gradients = tape.gradient(loss, network.trainable_variables)

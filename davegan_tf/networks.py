@@ -107,8 +107,10 @@ def layer_table(image_size, channels=1, latent_dim=32):
     )
 
 
-def _stack(input_shape, rows, convolution, *, slope, normalizations, momentum, seed):
+def _stack(input_shape, rows, convolution, *, slope, normalizations, momentum, precision, seed):
     """A Sequential of the rows; the last row's sigmoid or softmax is left to the caller, who needs the logits."""
+    # Said for every layer: other packages change Keras' global default.
+    dtype = keras.dtype_policies.DTypePolicy(precision)
     # A name of its own: Keras would number the Sequentials of a process, and their variables' paths with them.
     stack = keras.Sequential([keras.Input(input_shape)], name="layers")
     for index, (row, kind) in enumerate(zip(rows, normalizations, strict=True)):
@@ -120,20 +122,47 @@ def _stack(input_shape, rows, convolution, *, slope, normalizations, momentum, s
                 padding=row.padding,
                 use_bias=not row.batch_norm,
                 kernel_initializer=keras.initializers.GlorotUniform(seed=seed + index),
+                dtype=dtype,
                 name=f"layer_{index + 1}",
             )
         )
         if row.batch_norm:
             name = f"layer_{index + 1}_batch_norm"
-            stack.add(NORMALIZATIONS[kind](momentum=momentum, name=name))
+            stack.add(NORMALIZATIONS[kind](momentum=momentum, dtype=dtype, name=name))
         if row.activation == "leaky_relu":
             name = f"layer_{index + 1}_leaky_relu"
-            stack.add(keras.layers.LeakyReLU(negative_slope=slope, name=name))
+            stack.add(keras.layers.LeakyReLU(negative_slope=slope, dtype=dtype, name=name))
     return stack
 
 
+def run_stack(stack, inputs, *, training=False, sets=1):
+    """A network's layers, one after the other.
+
+    Parameters
+    ----------
+    stack : keras.Sequential
+    inputs : (batch, height, width, channels) float
+    training : bool
+    sets : int
+        In training, the batch is that many sets of equal size, one after the other in the batch, which pass batch
+        normalisation as batches of their own.
+
+    Returns
+    -------
+    (batch, height, width, filters) float
+    """
+    if sets == 1 or not training:
+        return stack(inputs, training=training)
+    outputs = [stack(part, training=True) for part in tf.split(inputs, sets)]
+    return tf.concat(outputs, axis=0)
+
+
 class _Network(keras.Model):
-    """What the three networks share: the arguments, kept for ``get_config``, and the stack of layers."""
+    """What the three networks share: the arguments, kept for ``get_config``, and the stack of layers.
+
+    Methods that take ``how`` hand it to ``run``, the function that computes the stack, by default
+    :func:`run_stack`: ``training`` and ``sets`` as there, and ``run`` itself.
+    """
 
     _seed_offset = 0
 
@@ -145,6 +174,7 @@ class _Network(keras.Model):
         leaky_relu_slope=0.2,
         normalization="batch",
         batch_norm_momentum=0.99,
+        precision="float32",
         seed=0,
         **kwargs,
     ):
@@ -156,6 +186,7 @@ class _Network(keras.Model):
             "leaky_relu_slope": leaky_relu_slope,
             "normalization": normalization,
             "batch_norm_momentum": batch_norm_momentum,
+            "precision": precision,
             "seed": seed,
         }
         self.image_shape = (image_size, image_size, channels)
@@ -171,10 +202,14 @@ class _Network(keras.Model):
             slope=self.arguments["leaky_relu_slope"],
             normalizations=[kind] * (len(rows) - 1) + [last_normalization or kind],
             momentum=self.arguments["batch_norm_momentum"],
+            precision=self.arguments["precision"],
             seed=1000 * self.arguments["seed"] + self._seed_offset,
         )
         self.built = True
         return stack
+
+    def _run(self, inputs, run=run_stack, **how):
+        return tf.cast(run(self.stack, inputs, **how), tf.float32)
 
     def get_config(self):
         return {**super().get_config(), **self.arguments}
@@ -194,9 +229,13 @@ class Encoder(_Network):
         super().__init__(**kwargs)
         self.stack = self._build_stack(self.image_shape, self.table.encoder, keras.layers.Conv2D)
 
-    def call(self, images, training=False):
-        features = tf.reshape(self.stack(images, training=training), [-1, 2 * self.latent_dim])
+    def posterior(self, images, **how):
+        """(batch, side, side, channels) → z_mean, z_log_var, (batch, latent_dim) each."""
+        features = tf.reshape(self._run(images, **how), [-1, 2 * self.latent_dim])
         return features[:, : self.latent_dim], features[:, self.latent_dim :]
+
+    def call(self, images, training=False):
+        return self.posterior(images, training=training)
 
 
 @keras.saving.register_keras_serializable("davegan_tf")
@@ -215,9 +254,9 @@ class Generator(_Network):
             (1, 1, self.latent_dim), self.table.generator, keras.layers.Conv2DTranspose
         )
 
-    def logits(self, z, training=False):
+    def logits(self, z, **how):
         """(batch, latent_dim) → (batch, side, side, channels) logits."""
-        return self.stack(tf.reshape(z, [-1, 1, 1, self.latent_dim]), training=training)
+        return self._run(tf.reshape(z, [-1, 1, 1, self.latent_dim]), **how)
 
     def call(self, z, training=False):
         return self.activate(self.logits(z, training=training))
@@ -248,9 +287,9 @@ class Discriminator(_Network):
             self.image_shape, rows, keras.layers.Conv2D, output_normalization
         )
 
-    def logits(self, images, training=False):
+    def logits(self, images, **how):
         """(batch, side, side, channels) → (batch,) logits."""
-        return tf.reshape(self.stack(images, training=training), [-1])
+        return tf.reshape(self._run(images, **how), [-1])
 
     def call(self, images, training=False):
         return tf.sigmoid(self.logits(images, training=training))

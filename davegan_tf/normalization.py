@@ -8,6 +8,19 @@ import keras
 import tensorflow as tf
 
 
+def moments(layer, inputs):
+    """Mean and biased variance, (channels,) each, of a batch that a batch normalisation sees."""
+    axes = list(range(inputs.shape.rank - 1))
+    return keras.ops.moments(inputs, axes, synchronized=layer.synchronized)
+
+
+def update_moving(layer, mean, variance):
+    """Take a batch's mean and biased variance, (channels,) each, into the moving statistics."""
+    for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        batch = tf.stop_gradient(tf.cast(batch, moving.dtype))
+        moving.assign(moving * layer.momentum + batch * (1.0 - layer.momentum))
+
+
 @keras.saving.register_keras_serializable("davegan_tf")
 class BatchRenormalization(keras.layers.BatchNormalization):
     """Batch normalisation whose training output equals its inference output (up to clipping).
@@ -29,24 +42,27 @@ class BatchRenormalization(keras.layers.BatchNormalization):
         super().__init__(**kwargs)
         self.r_max, self.d_max = r_max, d_max
 
+    def corrections(self, mean, variance):
+        """r and d of a batch with this mean and biased variance, (channels,) each."""
+        moving_std = tf.sqrt(self.moving_variance + self.epsilon)
+        r = tf.sqrt(variance + self.epsilon) / moving_std
+        d = (mean - self.moving_mean) / moving_std
+        return (
+            tf.stop_gradient(tf.clip_by_value(r, 1.0 / self.r_max, self.r_max)),
+            tf.stop_gradient(tf.clip_by_value(d, -self.d_max, self.d_max)),
+        )
+
     def call(self, inputs, training=None):
         if not training:
             return super().call(inputs, training=False)
-        ones = tf.ones_like(self.moving_mean)
-        normalized, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, ones, tf.zeros_like(ones), epsilon=self.epsilon, is_training=True
+        inputs = tf.cast(inputs, self.variable_dtype)
+        mean, variance = moments(self, inputs)
+        r, d = self.corrections(mean, variance)
+        update_moving(self, mean, variance)
+        outputs = tf.nn.batch_normalization(
+            inputs, mean, variance, d * self.gamma + self.beta, r * self.gamma, self.epsilon
         )
-        mean, variance = tf.stop_gradient(mean), tf.stop_gradient(variance)
-        moving_std = tf.sqrt(self.moving_variance + self.epsilon)
-        # The kernel normalises by the biased variance and returns the unbiased one, which the moving average wants.
-        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
-        r = tf.sqrt(variance * (count - 1.0) / count + self.epsilon) / moving_std
-        d = (mean - self.moving_mean) / moving_std
-        r = tf.clip_by_value(r, 1.0 / self.r_max, self.r_max)
-        d = tf.clip_by_value(d, -self.d_max, self.d_max)
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-        return normalized * (r * self.gamma) + (d * self.gamma + self.beta)
+        return tf.cast(outputs, self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "r_max": self.r_max, "d_max": self.d_max}
@@ -63,10 +79,7 @@ class MovingNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None):
         if training:
-            mean, variance = tf.nn.moments(inputs, axes=list(range(inputs.shape.rank - 1)))
-            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                batch = tf.stop_gradient(batch)
-                moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+            update_moving(self, *moments(self, inputs))
         return super().call(inputs, training=False)
 
 
@@ -85,13 +98,13 @@ def recalibrate(network, batches):
 
     Parameters
     ----------
-    network : keras.Model
+    network : Encoder, Generator or Discriminator
     batches : iterable of tensors
         Inputs of the network, as it sees them in use.
     """
     norms = [
         layer
-        for layer in network._flatten_layers()
+        for layer in network.stack.layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     momenta = [norm.momentum for norm in norms]

@@ -49,8 +49,8 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
     log_folder : Path or None
         Where TensorBoard's events go.
     observers : sequence
-        Objects with ``start(step, total_steps, steps_per_epoch, damaged_checkpoints)`` and
-        ``chunk(previous, step, logs)``.
+        Objects with ``start(step, total_steps, steps_per_epoch, damaged_checkpoints)``,
+        ``compiled(backend, seconds)`` and ``chunk(previous, step, logs)``.
 
     Returns
     -------
@@ -139,14 +139,14 @@ class _Session:
 
     def _loop(self, step, stop, observers):
         training = self.config.training
-        chunk = self._chunk()
+        chunk = self._compile() if step < self.total else None
         while step < self.total and not stop.received:
             if step >= self.frozen_from and not self.model.frozen_statistics:
                 # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
                 if step == self.frozen_from:
                     recalibrate(self.model, self.config, self.micrograph)
                 self.model.frozen_statistics = True
-                chunk = self._chunk()
+                chunk = self._compile()
             previous = step
             # Chunks end at multiples of their length, wherever a run was interrupted.
             count = min(training.chunk_steps - step % training.chunk_steps, self.total - step)
@@ -168,8 +168,14 @@ class _Session:
                     self._diverged(f"{error} is no longer finite at step {step}")
         return step
 
-    def _chunk(self):
-        return Chunk(self.model, self.micrograph.images, self.micrograph.n_phases)
+    def _compile(self):
+        training = self.config.training
+        images, n_phases = self.micrograph.images, self.micrograph.n_phases
+        chunk = Chunk(self.model, images, n_phases, training.backend)
+        seconds = chunk.compile(min(training.chunk_steps, self.total), training.batch_size)
+        for observer in self.observers:
+            observer.compiled(chunk.backend, seconds)
+        return chunk
 
     def _frozen_from(self):
         """The first step with fixed statistics of batch normalisation, the start of a chunk; inf, if none."""

@@ -319,8 +319,10 @@ def test_as_three_batches_the_discriminator_cannot_separate_the_sets(images):
     for batches in ("one", "three"):
         model = make(discriminator_batches=batches)
         sets = images, tf.zeros_like(images), make_images(seed=2) * 0.5
-        logits = model._discriminate(*sets)
-        means[batches] = [float(tf.reduce_mean(each)) for each in logits]
+        logits = model.discriminator.logits(
+            tf.concat(sets, axis=0), training=True, sets=model.discriminator_sets
+        )
+        means[batches] = [float(tf.reduce_mean(each)) for each in tf.split(logits, 3)]
     np.testing.assert_allclose(means["three"], 0, atol=1e-5)
     assert np.ptp(means["one"]) > 0.2
     assert np.mean(means["one"]) == pytest.approx(0, abs=1e-5)
@@ -336,15 +338,15 @@ def test_as_three_batches_the_discriminator_cannot_separate_the_sets(images):
 def test_batches_that_pass_through_a_model(images, monkeypatch, key, network, sizes):
     for option, expected in sizes.items():
         model, seen = make(**{key: option}), []
-        part = getattr(model, network)
-        logits = part.logits
+        stack = getattr(model, network).stack
+        call = stack.call
 
-        def spy(inputs, training, logits=logits, seen=seen):
+        def spy(inputs, training, mask=None, call=call, seen=seen):
             assert training is True
             seen.append(inputs.shape[0])
-            return logits(inputs, training=training)
+            return call(inputs, training=training, mask=mask)
 
-        monkeypatch.setattr(part, "logits", spy)
+        monkeypatch.setattr(stack, "call", spy)
         forward(model, images)
         assert seen == expected
 
@@ -521,12 +523,9 @@ def test_graph_mode_equals_eager(fitted, batches):
 
 
 @pytest.mark.slow
-def test_a_step_compiled_by_xla_equals_eager(images, monkeypatch):
+def test_a_step_compiled_by_xla_equals_eager(images):
     eager, model = make(), make()
-    # XLA makes other floats of the same random bits, so both are given the draws.
-    draws = eager.draw(tf.constant(0, tf.int64), BATCH)
     for each in (eager, model):
-        monkeypatch.setattr(each, "draw", lambda step, batch_size: draws)
         each.compile(*(keras.optimizers.SGD(1e-2) for _ in NETWORKS))
     expected = eager.train_step(images)
     got = tf.function(model.train_step, jit_compile=True)(images)

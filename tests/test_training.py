@@ -64,7 +64,7 @@ def tiny(*overrides):
     keys = ["data.count=16", "training.batch_size=4", "training.epochs=6", "training.chunk_steps=4"]
     keys += ["training.images_every=null", "training.evaluate_every=null"]
     keys += ["training.recalibrate=false", "training.checkpoint_every=4"]
-    keys += ["model.normalization=batch", *overrides]
+    keys += ["model.normalization=batch", "training.backend=graph", *overrides]
     config = load_config("ellipses.yaml", keys)
     return config, load_from_config(config)
 
@@ -422,6 +422,9 @@ class Poison:
     def start(self, *_):
         pass
 
+    def compiled(self, *_):
+        pass
+
     def chunk(self, previous, step, logs):
         if step == self.step:
             weight = self.model[0].encoder.trainable_variables[0]
@@ -445,10 +448,10 @@ class Fake:
     """A model whose losses are 1 until, at some step, they are not finite."""
 
     def __init__(self, step, value):
-        self.arguments = {"image_size": 32}
+        self.arguments = {"image_size": 32, "precision": "float32"}
         self.steps, self.bad, self.value = tf.Variable(0), step, value
 
-    def train_step(self, data):
+    def update(self, images, real_images, run):
         self.steps.assign_add(1)
         loss = tf.where(self.steps == self.bad, self.value, 1.0)
         return dict.fromkeys(LOGS, tf.ones(())) | {"kl_loss": loss}
@@ -580,6 +583,9 @@ def test_statistics_move_until_they_are_frozen_and_never_again(tmp_path, models)
         def start(self, *_):
             pass
 
+        def compiled(self, *_):
+            pass
+
         def chunk(self, previous, step, logs):
             (model,) = models
             networks = (model.encoder, model.generator)
@@ -601,6 +607,9 @@ def test_finished_model_has_the_average_of_the_weights(tmp_path, models):
 
     class Average:
         def start(self, *_):
+            pass
+
+        def compiled(self, *_):
             pass
 
         def chunk(self, previous, step, logs):

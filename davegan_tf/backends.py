@@ -1,0 +1,59 @@
+"""The ways to compute a training step, and which one is the fastest on this machine.
+
+All do the same mathematics with the same weights and random numbers and differ by rounding only; benchmarks/README.md
+says how fast they are.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from davegan_tf import matrix_products, networks
+
+
+class Backend(NamedTuple):
+    """One way to compute a training step."""
+
+    name: str
+    description: str
+    xla: bool  # whether a chunk of steps is one XLA program
+    run_stack: Callable  # computes the layers of a network
+
+
+BACKENDS = {
+    backend.name: backend
+    for backend in (
+        Backend("graph", "TensorFlow graph", False, networks.run_stack),
+        Backend("xla", "one XLA program", True, networks.run_stack),
+        Backend(
+            "xla_matmul",
+            "one XLA program, convolutions as matrix products",
+            True,
+            matrix_products.run_stack,
+        ),
+    )
+}
+
+
+def choose(name="auto", precision="float32"):
+    """The backend of this name; ``auto``: the fastest for the devices of this process.
+
+    On CPUs XLA is the fastest way but for its convolutions; on graphics cards these are the vendor's.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` or a key of BACKENDS.
+    precision : str
+        See :class:`davegan_tf.davegan.DAVEGAN`; ``xla_matmul`` knows float32 only.
+
+    Returns
+    -------
+    Backend
+    """
+    if name == "auto" and tf.config.list_logical_devices("GPU"):
+        name = "xla"
+    elif name == "auto":
+        name = "xla_matmul" if precision == "float32" else "graph"
+    return BACKENDS[name]

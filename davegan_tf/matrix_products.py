@@ -1,0 +1,248 @@
+"""The layers of a network as few large matrix products: the fast way through Tables 2 and 3 on CPUs.
+
+XLA joins all operations of a training step but is slow at convolutions on CPUs. Here each convolution is one matrix
+product, with the weights of the Keras layer that it stands for and the same result. A 4 × 4 convolution of stride 2
+is a 2 × 2 convolution of stride 1 over blocks of 2 × 2 pixels, and the transposed one likewise, backwards; so the
+gradient of either is computed by the other.
+
+Feature maps are (channels, batch, height, width) in this file: a product's long side is then contiguous in memory, and
+what belongs to a channel is one row. Runs under XLA only (``jit_compile=True``), with static shapes.
+"""
+
+import keras
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
+
+from davegan_tf.normalization import BatchRenormalization, MovingNormalization, update_moving
+
+
+def run_stack(stack, inputs, *, training=False, sets=1):
+    """As :func:`davegan_tf.networks.run_stack`, by matrix products.
+
+    The sets share every product; only batch normalisation keeps them apart.
+    """
+    features = tf.transpose(inputs, [3, 0, 1, 2])
+    for convolution, normalization, slope in _blocks(stack):
+        features = _convolve(convolution, features)
+        if normalization is not None:
+            features = _normalize(normalization, features, slope, training, sets)
+        else:
+            scale = tf.ones_like(convolution.bias)
+            features = _affine(features, scale[:, None], convolution.bias[:, None], slope)
+    return tf.transpose(features, [1, 2, 3, 0])
+
+
+def _blocks(stack):
+    """The rows of the table: (convolution, batch normalisation or None, slope for negative values)."""
+    blocks = []
+    for layer in stack.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            blocks[-1][1] = layer
+        elif isinstance(layer, keras.layers.LeakyReLU):
+            blocks[-1][2] = layer.negative_slope
+        else:
+            blocks.append([layer, None, 1.0])
+    return blocks
+
+
+def _materialize(values):
+    """Keep XLA from computing ``values`` anew in each operation that reads them."""
+    return optimization_barrier(values)[0]
+
+
+# --- convolutions ------------------------------------------------------------------------------------------------
+
+
+def _convolve(layer, features):
+    transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+    if layer.strides == (2, 2):
+        return (_transposed_convolution if transposed else _convolution)(features, layer.kernel)
+    kernel = layer.kernel
+    size, _, channels, filters = kernel.shape
+    if transposed:  # 1 × 1 pixels to 4 × 4
+        product = tf.reshape(kernel, [-1, filters]) @ features[:, :, 0, 0]
+        return tf.transpose(tf.reshape(product, [size, size, channels, -1]), [2, 3, 0, 1])
+    # 4 × 4 pixels to 1 × 1
+    pixels = tf.reshape(tf.transpose(features, [2, 3, 0, 1]), [size * size * channels, -1])
+    product = tf.matmul(tf.reshape(kernel, [-1, filters]), pixels, transpose_a=True)
+    return product[:, :, None, None]
+
+
+@tf.custom_gradient
+def _convolution(features, kernel):
+    """Stride 2, "same": (C, n, 2 h, 2 w) and (4, 4, C, F) → (F, n, h, w)."""
+    patches = _block_patches(features)
+    product = tf.matmul(_block_kernel(kernel), patches, transpose_a=True)
+    n, height, width = features.shape[1], features.shape[2] // 2, features.shape[3] // 2
+
+    def gradient(upstream):
+        upstream = _materialize(upstream)
+        return _unfold(upstream, kernel), _kernel_gradient(patches, upstream, kernel.shape)
+
+    return tf.reshape(product, [kernel.shape[-1], n, height, width]), gradient
+
+
+@tf.custom_gradient
+def _transposed_convolution(features, kernel):
+    """Stride 2, "same": (F, n, h, w) and (4, 4, C, F) → (C, n, 2 h, 2 w)."""
+    features = _materialize(features)
+
+    def gradient(upstream):
+        patches = _block_patches(_materialize(upstream))
+        product = tf.matmul(_block_kernel(kernel), patches, transpose_a=True)
+        kernel_gradient = _kernel_gradient(patches, features, kernel.shape)
+        return tf.reshape(product, features.shape), kernel_gradient
+
+    return _unfold(features, kernel), gradient
+
+
+def _block_patches(features):
+    """(C, n, 2 h, 2 w) → (16 C, n h w): the 2 × 2 neighbouring blocks of 2 × 2 pixels that each result sees."""
+    channels, n, height, width = features.shape
+    rows, columns = height // 2, width // 2
+    padded = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
+    blocks = tf.reshape(padded, [channels, n, rows + 1, 2, columns + 1, 2])
+    blocks = _materialize(tf.transpose(blocks, [3, 5, 0, 1, 2, 4]))
+    patches = [blocks[..., i : i + rows, j : j + columns] for i in (0, 1) for j in (0, 1)]
+    return tf.reshape(tf.stack(patches), [16 * channels, n * rows * columns])
+
+
+def _block_kernel(kernel):
+    """(4, 4, C, F) → (16 C, F), in the order of :func:`_block_patches`."""
+    channels, filters = kernel.shape[2:]
+    kernel = tf.reshape(kernel, [2, 2, 2, 2, channels, filters])
+    return tf.reshape(tf.transpose(kernel, [0, 2, 1, 3, 4, 5]), [16 * channels, filters])
+
+
+def _kernel_gradient(patches, values, shape):
+    """(16 C, m) and (F, n, h, w) with n h w = m → the gradient of a kernel of this shape."""
+    product = tf.matmul(patches, tf.reshape(values, [shape[-1], -1]), transpose_b=True)
+    product = tf.reshape(product, [2, 2, 2, 2, *shape[2:]])
+    return tf.reshape(tf.transpose(product, [0, 2, 1, 3, 4, 5]), shape)
+
+
+def _unfold(features, kernel):
+    """The transposed convolution: (F, n, h, w) and (4, 4, C, F) → (C, n, 2 h, 2 w)."""
+    filters, n, rows, columns = features.shape
+    channels = kernel.shape[2]
+    padded = _materialize(tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]]))
+    # A block of results sees 2 × 2 neighbouring pixels; there is one block more than pixels, half outside.
+    patches = [
+        padded[..., 1 - i : 2 - i + rows, 1 - j : 2 - j + columns] for i in (0, 1) for j in (0, 1)
+    ]
+    patches = tf.reshape(tf.stack(patches), [4 * filters, n * (rows + 1) * (columns + 1)])
+    kernel = tf.reshape(kernel, [2, 2, 2, 2, channels, filters])
+    kernel = tf.reshape(tf.transpose(kernel, [0, 2, 5, 1, 3, 4]), [4 * filters, 4 * channels])
+    blocks = tf.matmul(kernel, patches, transpose_a=True)
+    blocks = tf.reshape(blocks, [2, 2, channels, n, rows + 1, columns + 1])
+    pixels = tf.transpose(blocks, [2, 3, 4, 0, 5, 1])
+    pixels = tf.reshape(pixels, [channels, n, 2 * rows + 2, 2 * columns + 2])
+    return _materialize(pixels[..., 1:-1, 1:-1])
+
+
+# --- batch normalisation and activation --------------------------------------------------------------------------
+
+
+def _normalize(layer, features, slope, training, sets):
+    """Batch normalisation as ``layer`` would do it to one set after the other, then leaky ReLU."""
+    if not training:
+        scale, offset = _moving_affine(layer)
+        return _affine(features, scale[:, None], offset[:, None], slope)
+    mean, variance = _moments(features, sets)
+    scales, offsets = [], []
+    for index in range(sets):
+        scale, offset = layer.gamma, layer.beta
+        if isinstance(layer, BatchRenormalization):
+            r, d = layer.corrections(mean[:, index], variance[:, index])
+            scale, offset = r * scale, d * scale + offset
+        update_moving(layer, mean[:, index], variance[:, index])
+        if isinstance(layer, MovingNormalization):
+            scale, offset = _moving_affine(layer)
+        scales.append(scale)
+        offsets.append(offset)
+    scale, offset = tf.stack(scales, axis=1), tf.stack(offsets, axis=1)
+    if isinstance(layer, MovingNormalization):
+        return _affine(features, scale, offset, slope)
+    return _batch_affine(features, mean, variance + layer.epsilon, scale, offset, slope)
+
+
+def _moving_affine(layer):
+    """Scale and offset, (channels,) each, of a normalisation by the moving statistics."""
+    scale = layer.gamma * tf.math.rsqrt(layer.moving_variance + layer.epsilon)
+    return scale, layer.beta - layer.moving_mean * scale
+
+
+def _by_set(features, sets):
+    """(C, n, h, w) → (C, sets, n h w / sets)."""
+    return tf.reshape(features, [features.shape[0], sets, -1])
+
+
+def _row_means(rows):
+    """(C, sets, m) → (C, sets). A product with ones: XLA does not vectorise sums along rows."""
+    channels, sets, count = rows.shape
+    ones = tf.fill([count, 1], 1.0 / count)
+    return tf.reshape(tf.reshape(rows, [channels * sets, count]) @ ones, [channels, sets])
+
+
+def _moments(features, sets):
+    """Mean and biased variance by channel and set, (C, sets) each, as constants for the gradient."""
+    rows = _by_set(tf.stop_gradient(_materialize(features)), sets)
+    mean = _row_means(rows)
+    return mean, _row_means(_materialize(tf.square(rows - mean[:, :, None])))
+
+
+@tf.custom_gradient
+def _affine(features, scale, offset, slope):
+    """leaky_relu(scale · features + offset); scale and offset (C, 1) or (C, sets)."""
+    rows = _by_set(_materialize(features), scale.shape[1])
+    values = rows * scale[:, :, None] + offset[:, :, None]
+
+    def gradient(upstream):
+        upstream = tf.reshape(upstream, rows.shape)
+        values = rows * scale[:, :, None] + offset[:, :, None]
+        upstream = _materialize(tf.where(values > 0, upstream, slope * upstream))
+        count = rows.shape[-1]
+        return (
+            tf.reshape(upstream * scale[:, :, None], features.shape),
+            count * _row_means(_materialize(upstream * rows)),
+            count * _row_means(upstream),
+            None,
+        )
+
+    return tf.reshape(tf.maximum(values, slope * values), features.shape), gradient
+
+
+@tf.custom_gradient
+def _batch_affine(features, mean, variance, scale, offset, slope):
+    """leaky_relu(scale · (features − mean) / √variance + offset), all (C, sets).
+
+    ``mean`` and ``variance`` are those of the features themselves: the gradient flows through them.
+    """
+    sets = mean.shape[1]
+    rows = _by_set(_materialize(features), sets)
+    inverse_std = tf.math.rsqrt(variance)[:, :, None]
+    scale, offset = scale[:, :, None], offset[:, :, None]
+
+    def normalized():
+        return (rows - mean[:, :, None]) * inverse_std
+
+    values = normalized() * scale + offset
+
+    def gradient(upstream):
+        upstream = tf.reshape(upstream, rows.shape)
+        values = normalized() * scale + offset
+        upstream = _materialize(tf.where(values > 0, upstream, slope * upstream))
+        offset_mean = _row_means(upstream)
+        scale_mean = _row_means(_materialize(upstream * normalized()))
+        centred = upstream - offset_mean[:, :, None] - normalized() * scale_mean[:, :, None]
+        count = rows.shape[-1]
+        return (
+            tf.reshape(scale * inverse_std * centred, features.shape),
+            None,
+            None,
+            count * scale_mean,
+            count * offset_mean,
+            None,
+        )
+
+    return tf.reshape(tf.maximum(values, slope * values), features.shape), gradient
