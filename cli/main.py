@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": ("cli.evaluate:evaluate", "Measure a trained model against its micrograph."),
     "export": ("cli.export:export", "Write a trained model as a SavedModel, for other programs."),
     "data": ("cli.data:data", "List and show micrographs."),
+    "benchmark": ("cli.benchmark:benchmark", "Measure speed and memory on this machine."),
 }
 
 

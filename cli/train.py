@@ -24,6 +24,7 @@ def train(config, overrides, run_dir, resume, overwrite, epochs, seed, dry_run):
     The run folder takes the model, checkpoints, losses and figures; TensorBoard's log goes to
     tb_logs/NAME. Interrupt at any time (Ctrl-C) and go on with --resume: the result is the same.
     """
+    from davegan_tf.cluster import read_cluster
     from davegan_tf.config import load_config
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
@@ -44,23 +45,28 @@ def train(config, overrides, run_dir, resume, overwrite, epochs, seed, dry_run):
         config = RunFolder(run_dir).require().config
     settings = load_config(config, overrides)
     run = RunFolder(run_dir or Path("runs") / settings.name)
+    cluster = read_cluster(settings.training.distribution)
     if resume:
         run.require().check_same(settings)
-    else:
+    elif cluster.workers == 1 or dry_run:
+        # Several processes check it together, once they have met: worker 0 may have begun to write.
         run.check_free(overwrite=overwrite)
     check_writable(run.path, "--run-dir")
     check_writable(Path("tb_logs") / run.name, "TensorBoard's log")
     micrograph = load_from_config(settings)
     if resume:
         run.check_data(micrograph)
-    _say_what(settings, micrograph, run)
+    if cluster.chief:
+        _say_what(settings, micrograph, run)
+    else:
+        click.echo(f"worker {cluster.index} of {cluster.workers}; worker 0 writes {run.path}")
     if dry_run:
         click.echo("Dry run: nothing was written.")
         return
-    _train(settings, micrograph, run, resume, overwrite)
+    _train(settings, micrograph, run, resume, overwrite, cluster)
 
 
-def _train(settings, micrograph, run, resume, overwrite):
+def _train(settings, micrograph, run, resume, overwrite, cluster):
     from cli.progress import Progress
     from cli.quiet_tensorflow import start_tensorflow
 
@@ -80,11 +86,14 @@ def _train(settings, micrograph, run, resume, overwrite):
         )
     minutes = outcome.seconds / 60
     if outcome.signal is not None and outcome.step < outcome.total_steps:
-        click.echo(
-            f"Interrupted at step {outcome.step} of {outcome.total_steps}; everything is saved. Go on with:\n"
-            f"  python -m cli train --run-dir {run.path} --resume"
-        )
+        if cluster.chief:
+            click.echo(
+                f"Interrupted at step {outcome.step} of {outcome.total_steps}; everything is saved. Go on with:\n"
+                f"  python -m cli train --run-dir {run.path} --resume"
+            )
         raise SystemExit(128 + outcome.signal)
+    if not cluster.chief:
+        return
     _draw(settings, micrograph, run)
     _warn_of_stand_in(micrograph)
     click.echo(

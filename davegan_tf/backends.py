@@ -18,17 +18,19 @@ class Backend(NamedTuple):
     name: str
     description: str
     xla: bool  # whether a chunk of steps is one XLA program
+    switches: bool  # whether one program serves both batch and fixed statistics of normalisation
     run_stack: Callable  # computes the layers of a network
 
 
 BACKENDS = {
     backend.name: backend
     for backend in (
-        Backend("graph", "TensorFlow graph", False, networks.run_stack),
-        Backend("xla", "one XLA program", True, networks.run_stack),
+        Backend("graph", "TensorFlow graph", False, False, networks.run_stack),
+        Backend("xla", "one XLA program", True, False, networks.run_stack),
         Backend(
             "xla_matmul",
             "one XLA program, convolutions as matrix products",
+            True,
             True,
             matrix_products.run_stack,
         ),

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from davegan_tf import backends
 from davegan_tf.davegan import LOGS
+from davegan_tf.distribution import Distribution, this_replica
 
 
 class Chunk:
@@ -19,13 +20,23 @@ class Chunk:
     n_phases : int
     backend : str
         How the steps are computed, see :mod:`davegan_tf.backends`; ``auto``: the fastest on this machine.
+    distribution : davegan_tf.distribution.Distribution or None
+        The one that built the model; None: one device.
     """
 
-    def __init__(self, model, images, n_phases, backend="auto"):
+    def __init__(self, model, images, n_phases, backend="auto", distribution=None):
         self.model, self.n_phases = model, n_phases
+        self.distribution = distribution or Distribution()
         self.side = model.arguments["image_size"]
+        if self.distribution.strategy is not None:
+            # An XLA program is one device's: replicas could not tell each other anything.
+            if backend not in ("auto", "graph"):
+                raise ValueError(
+                    f"backend is {backend!r}, expected 'auto' or 'graph' with replicas"
+                )
+            backend = "graph"
         self.backend = backends.choose(backend, model.arguments["precision"])
-        self.labels = tf.constant(images)
+        self.labels = self.distribution.copies(images)
         self.function = tf.function(self._steps, jit_compile=self.backend.xla)
         self._length = 0
 
@@ -55,29 +66,39 @@ class Chunk:
         # XLA compiles for one shape: a shorter chunk is filled up with steps that are not run.
         self._length = max(self._length, n_steps)
         positions = np.pad(positions, ((0, self._length - n_steps), (0, 0), (0, 0)))
-        logs = self.function(tf.constant(positions), tf.constant(n_steps))
+        batch_statistics = not self.model.frozen_statistics
+        if self.backend.switches:
+            # As a number it is part of the data; as Python's bool it makes tf.function compile for each value.
+            batch_statistics = tf.constant(batch_statistics)
+        with self.distribution.together():
+            logs = self.function(tf.constant(positions), tf.constant(n_steps), batch_statistics)
         return {key: value.numpy().item() for key, value in logs.items()}
 
-    def _cut(self, positions):
+    def _cut(self, positions, labels):
         """The samples of one batch: (batch, side, side, channels) float32."""
-        _, height, width = self.labels.shape
+        _, height, width = labels.shape
         span = tf.range(self.side)
         rows = positions[:, 1, None] + span
         columns = positions[:, 2, None] + span
         pixels = rows[:, :, None] * width + columns[:, None, :]
         pixels += positions[:, 0, None, None] * (height * width)
-        labels = tf.gather(tf.reshape(self.labels, [-1]), pixels)
+        labels = tf.gather(tf.reshape(labels, [-1]), pixels)
         if self.n_phases == 2:
             return tf.cast(labels, tf.float32)[..., None]
         return tf.one_hot(tf.cast(labels, tf.int32), self.n_phases)
 
-    def _steps(self, positions, n_steps):
+    def _step(self, positions, labels, batch_statistics):
+        images = self._cut(this_replica().own(positions), labels)
+        return self.model.update(images, images, self.backend.run_stack, batch_statistics)
+
+    def _steps(self, positions, n_steps, batch_statistics):
         sums = {name: tf.zeros(()) for name in LOGS}
         finite_steps = tf.zeros((), tf.int32)
         index = tf.constant(0)
         while index < n_steps:
-            images = self._cut(positions[index])
-            logs = self.model.update(images, images, self.backend.run_stack)
+            logs = self.distribution.run(
+                self._step, positions[index], self.labels, batch_statistics
+            )
             sums = {name: sums[name] + logs[name] for name in sums}
             finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(sums.values()))))
             finite_steps += tf.cast(finite, tf.int32)

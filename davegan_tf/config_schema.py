@@ -246,6 +246,12 @@ class Training(_Strict):
         description="Of the layers' arithmetic; weights and losses are always float32. Not with "
         "backend xla_matmul.",
     )
+    distribution: Literal["none", "mirrored", "multi_worker"] = Field(
+        "none",
+        description="Devices that share each batch. none: one; mirrored: all graphics cards of this "
+        "machine; multi_worker: those of several processes or machines, named in the environment "
+        "variable TF_CONFIG. Results differ by rounding only; with backend auto or graph.",
+    )
     threads: int | None = Field(
         None,
         ge=1,
@@ -283,5 +289,11 @@ class Config(_Strict):
             raise ValueError(
                 "training.precision must be float32 with training.backend xla_matmul, not "
                 f"{self.training.precision} (backends graph and xla have it)"
+            )
+        distribution, backend = self.training.distribution, self.training.backend
+        if distribution != "none" and backend not in ("auto", "graph"):
+            raise ValueError(
+                f"training.backend must be auto or graph with training.distribution {distribution}, "
+                f"not {backend} (an XLA program is one device's)"
             )
         return self

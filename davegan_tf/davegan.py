@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from davegan_tf import augmentation, losses
+from davegan_tf.distribution import this_replica
 from davegan_tf.networks import Discriminator, Encoder, Generator, run_stack
 from davegan_tf.normalization import NORMALIZATIONS
 
@@ -49,6 +50,16 @@ class Draws(NamedTuple):
     u_mean: tf.Tensor  # (batch, latent_dim) U(0, 1), of T_μ
     u_std: tf.Tensor  # (batch, latent_dim) U(0, 1), of T_σ
     prior_normal: tf.Tensor  # (prior_draws, latent_dim) N(0, 1), of the sampled prior
+
+    def of(self, replica):
+        """Those of a replica's part of the batch; the prior is the same for all."""
+        return self._replace(
+            posterior_noise=replica.own(self.posterior_noise),
+            z_noise=replica.own(self.z_noise),
+            shifts=replica.own(self.shifts, axis=1),
+            u_mean=replica.own(self.u_mean),
+            u_std=replica.own(self.u_std),
+        )
 
 
 def random_uniform(shape, seed, stream):
@@ -151,7 +162,7 @@ class DAVEGAN(keras.Model):
         self.discriminator_sets = {"one": 1, "three": 3}[discriminator_batches]
         self.generator_sets = {"one": 1, "two": 2}[generator_batches]
         # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
-        # Read when a step is traced: make a new tf.function after a change.
+        # ``fit`` reads it when it traces its step: compile again after a change.
         self.frozen_statistics = False
         network = {
             "image_size": image_size,
@@ -286,7 +297,7 @@ class DAVEGAN(keras.Model):
             prior_normal=normal(5, (self.prior_draws, self.latent_dim)),
         )
 
-    def compute_losses(self, images, real_images, draws, run=run_stack):
+    def compute_losses(self, images, real_images, draws, run=run_stack, batch_statistics=True):
         """Forward pass of all three models in training mode: every loss of Eq. 1–9.
 
         Parameters
@@ -298,12 +309,14 @@ class DAVEGAN(keras.Model):
         draws : Draws
         run : callable
             Computes the layers of a network, see :func:`davegan_tf.networks.run_stack`.
+        batch_statistics : bool, or what else ``run`` takes as ``training``
+            Whether encoder and generator normalise by the batch, not by the fixed statistics of inference.
 
         Returns
         -------
         dict of () float tensors, keyed by LOGS
         """
-        how = {"run": run, "training": not self.frozen_statistics}
+        how = {"run": run, "training": batch_statistics}
         z_mean, z_log_var = self.encoder.posterior(images, **how)
         posterior_std = tf.exp(0.5 * z_log_var)
         z_vae = z_mean + posterior_std * draws.posterior_noise
@@ -364,19 +377,22 @@ class DAVEGAN(keras.Model):
             The images; of a pair, D is shown the second as real.
         """
         images, real_images, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.update(images, images if real_images is None else real_images)
+        real_images = images if real_images is None else real_images
+        return self.update(images, real_images, batch_statistics=not self.frozen_statistics)
 
-    def update(self, images, real_images, run=run_stack):
+    def update(self, images, real_images, run=run_stack, batch_statistics=True):
         """As :meth:`train_step`, with all arguments of :meth:`compute_losses` but the draws."""
-        draws = self.draw(self.training_step.value, tf.shape(images)[0])
+        replica = this_replica()
+        batch_size = replica.whole(tf.shape(images)[0])
+        draws = self.draw(self.training_step.value, batch_size).of(replica)
         with tf.GradientTape(persistent=True) as tape:
-            logs = self.compute_losses(images, real_images, draws, run)
+            logs = self.compute_losses(images, real_images, draws, run, batch_statistics)
         for network, optimizer in self._updates():
             loss = logs[f"{network.name}_loss"]
-            gradients = tape.gradient(loss, network.trainable_variables)
+            gradients = tape.gradient(loss, network.trainable_variables, replica.gradient_weight)
             optimizer.apply(gradients, network.trainable_variables)
         self.training_step.assign_add(1)
-        return logs
+        return replica.mean(logs)
 
     def test_step(self, data):
         """The VAE's losses at inference, z = z_mean and the standard normal prior (Eq. 3 and 9)."""

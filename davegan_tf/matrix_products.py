@@ -19,7 +19,8 @@ from davegan_tf.normalization import BatchRenormalization, MovingNormalization, 
 def run_stack(stack, inputs, *, training=False, sets=1):
     """As :func:`davegan_tf.networks.run_stack`, by matrix products.
 
-    The sets share every product; only batch normalisation keeps them apart.
+    The sets share every product; only batch normalisation keeps them apart. ``training`` may be a () bool tensor, so
+    that one compiled program serves both.
     """
     features = tf.transpose(inputs, [3, 0, 1, 2])
     for convolution, normalization, slope in _blocks(stack):
@@ -27,8 +28,7 @@ def run_stack(stack, inputs, *, training=False, sets=1):
         if normalization is not None:
             features = _normalize(normalization, features, slope, training, sets)
         else:
-            scale = tf.ones_like(convolution.bias)
-            features = _affine(features, scale[:, None], convolution.bias[:, None], slope)
+            features = _biased(features, convolution.bias, slope)
     return tf.transpose(features, [1, 2, 3, 0])
 
 
@@ -140,48 +140,63 @@ def _unfold(features, kernel):
     return _materialize(pixels[..., 1:-1, 1:-1])
 
 
+@tf.custom_gradient
+def _biased(features, bias, slope):
+    """leaky_relu(features + bias), (C, …) and (C,)."""
+    values = _materialize(features) + bias[:, None, None, None]
+
+    def gradient(upstream):
+        upstream = _materialize(tf.where(values > 0, upstream, slope * upstream))
+        rows = _by_set(upstream, 1)
+        return upstream, rows.shape[-1] * _row_means(rows)[:, 0], None
+
+    return tf.maximum(values, slope * values), gradient
+
+
 # --- batch normalisation and activation --------------------------------------------------------------------------
 
 
 def _normalize(layer, features, slope, training, sets):
     """Batch normalisation as ``layer`` would do it to one set after the other, then leaky ReLU."""
-    if not training:
-        scale, offset = _moving_affine(layer)
-        return _affine(features, scale[:, None], offset[:, None], slope)
     mean, variance = _moments(features, sets)
-    scales, offsets = [], []
-    for index in range(sets):
-        scale, offset = layer.gamma, layer.beta
+    statistics = []  # of each set: mean and variance to normalise by, scale and offset
+    for each in zip(tf.unstack(mean, axis=1), tf.unstack(variance, axis=1), strict=True):
+        scale, offset = tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta)
         if isinstance(layer, BatchRenormalization):
-            r, d = layer.corrections(mean[:, index], variance[:, index])
-            scale, offset = r * scale, d * scale + offset
-        update_moving(layer, mean[:, index], variance[:, index])
+            r, d = layer.corrections(*each)
+            scale, offset = (
+                _where(training, r * scale, scale),
+                _where(training, d * scale + offset, offset),
+            )
+        momentum = _where(training, layer.momentum, 1.0)
+        update_moving(layer, *each, momentum)
+        moving = (
+            tf.convert_to_tensor(layer.moving_mean),
+            tf.convert_to_tensor(layer.moving_variance),
+        )
         if isinstance(layer, MovingNormalization):
-            scale, offset = _moving_affine(layer)
-        scales.append(scale)
-        offsets.append(offset)
-    scale, offset = tf.stack(scales, axis=1), tf.stack(offsets, axis=1)
-    if isinstance(layer, MovingNormalization):
-        return _affine(features, scale, offset, slope)
-    return _batch_affine(features, mean, variance + layer.epsilon, scale, offset, slope)
+            each = moving
+        else:
+            each = [_where(training, own, other) for own, other in zip(each, moving, strict=True)]
+        statistics.append([*each, scale, offset])
+    mean, variance, scale, offset = (
+        tf.stack(each, axis=1) for each in zip(*statistics, strict=True)
+    )
+    inverse_std = tf.math.rsqrt(variance + layer.epsilon)
+    through = 0.0 if isinstance(layer, MovingNormalization) else _where(training, 1.0, 0.0)
+    return _affine(features, mean, inverse_std, scale, offset, through, slope)
 
 
-def _moving_affine(layer):
-    """Scale and offset, (channels,) each, of a normalisation by the moving statistics."""
-    scale = layer.gamma * tf.math.rsqrt(layer.moving_variance + layer.epsilon)
-    return scale, layer.beta - layer.moving_mean * scale
+def _where(condition, a, b):
+    """``a`` if the condition holds, else ``b``; the condition may be a bool or a () bool tensor."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    return tf.where(condition, a, b)
 
 
 def _by_set(features, sets):
     """(C, n, h, w) → (C, sets, n h w / sets)."""
     return tf.reshape(features, [features.shape[0], sets, -1])
-
-
-def _row_means(rows):
-    """(C, sets, m) → (C, sets). A product with ones: XLA does not vectorise sums along rows."""
-    channels, sets, count = rows.shape
-    ones = tf.fill([count, 1], 1.0 / count)
-    return tf.reshape(tf.reshape(rows, [channels * sets, count]) @ ones, [channels, sets])
 
 
 def _moments(features, sets):
@@ -191,40 +206,27 @@ def _moments(features, sets):
     return mean, _row_means(_materialize(tf.square(rows - mean[:, :, None])))
 
 
-@tf.custom_gradient
-def _affine(features, scale, offset, slope):
-    """leaky_relu(scale · features + offset); scale and offset (C, 1) or (C, sets)."""
-    rows = _by_set(_materialize(features), scale.shape[1])
-    values = rows * scale[:, :, None] + offset[:, :, None]
-
-    def gradient(upstream):
-        upstream = tf.reshape(upstream, rows.shape)
-        values = rows * scale[:, :, None] + offset[:, :, None]
-        upstream = _materialize(tf.where(values > 0, upstream, slope * upstream))
-        count = rows.shape[-1]
-        return (
-            tf.reshape(upstream * scale[:, :, None], features.shape),
-            count * _row_means(_materialize(upstream * rows)),
-            count * _row_means(upstream),
-            None,
-        )
-
-    return tf.reshape(tf.maximum(values, slope * values), features.shape), gradient
+def _row_means(rows):
+    """(C, sets, m) → (C, sets). A product with ones: XLA does not vectorise sums along rows."""
+    channels, sets, count = rows.shape
+    ones = tf.fill([count, 1], 1.0 / count)
+    return tf.reshape(tf.reshape(rows, [channels * sets, count]) @ ones, [channels, sets])
 
 
 @tf.custom_gradient
-def _batch_affine(features, mean, variance, scale, offset, slope):
-    """leaky_relu(scale · (features − mean) / √variance + offset), all (C, sets).
+def _affine(features, mean, inverse_std, scale, offset, through, slope):
+    """leaky_relu(scale · (features − mean) · inverse_std + offset), the four of them (C, sets).
 
-    ``mean`` and ``variance`` are those of the features themselves: the gradient flows through them.
+    ``through`` is 1 where mean and inverse standard deviation are those of the features themselves, so that the
+    gradient flows through them, 0 where they are constants.
     """
-    sets = mean.shape[1]
-    rows = _by_set(_materialize(features), sets)
-    inverse_std = tf.math.rsqrt(variance)[:, :, None]
-    scale, offset = scale[:, :, None], offset[:, :, None]
+    rows = _by_set(_materialize(features), mean.shape[1])
+    mean, inverse_std, scale, offset = (
+        each[:, :, None] for each in (mean, inverse_std, scale, offset)
+    )
 
     def normalized():
-        return (rows - mean[:, :, None]) * inverse_std
+        return (rows - mean) * inverse_std
 
     values = normalized() * scale + offset
 
@@ -234,14 +236,16 @@ def _batch_affine(features, mean, variance, scale, offset, slope):
         upstream = _materialize(tf.where(values > 0, upstream, slope * upstream))
         offset_mean = _row_means(upstream)
         scale_mean = _row_means(_materialize(upstream * normalized()))
-        centred = upstream - offset_mean[:, :, None] - normalized() * scale_mean[:, :, None]
+        common = offset_mean[:, :, None] + normalized() * scale_mean[:, :, None]
+        by_features = scale * inverse_std * (upstream - through * common)
         count = rows.shape[-1]
         return (
-            tf.reshape(scale * inverse_std * centred, features.shape),
+            tf.reshape(by_features, features.shape),
             None,
             None,
             count * scale_mean,
             count * offset_mean,
+            None,
             None,
         )
 

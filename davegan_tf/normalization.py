@@ -14,11 +14,15 @@ def moments(layer, inputs):
     return keras.ops.moments(inputs, axes, synchronized=layer.synchronized)
 
 
-def update_moving(layer, mean, variance):
-    """Take a batch's mean and biased variance, (channels,) each, into the moving statistics."""
+def update_moving(layer, mean, variance, momentum=None):
+    """Take a batch's mean and biased variance, (channels,) each, into the moving statistics.
+
+    ``momentum`` is the weight of their old values, by default the layer's own.
+    """
+    momentum = layer.momentum if momentum is None else momentum
     for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         batch = tf.stop_gradient(tf.cast(batch, moving.dtype))
-        moving.assign(moving * layer.momentum + batch * (1.0 - layer.momentum))
+        moving.assign(moving * momentum + batch * (1.0 - momentum))
 
 
 @keras.saving.register_keras_serializable("davegan_tf")

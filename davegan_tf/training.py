@@ -1,6 +1,8 @@
 """From a config to a trained model in a run folder, interrupted and resumed at will."""
 
+import contextlib
 import dataclasses
+import functools
 import math
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ from davegan_tf.checkpoints import Checkpoints, save_weights
 from davegan_tf.chunk import Chunk
 from davegan_tf.config import dump_config
 from davegan_tf.dataset import BatchPositions, cut, encode_phases, tile_positions
+from davegan_tf.distribution import Distribution
 from davegan_tf.errors import InputError
 from davegan_tf.files import write_text
 from davegan_tf.manifest import describe_run
@@ -32,7 +35,7 @@ class Outcome:
 
     step: int
     total_steps: int
-    signal: int | None  # the signal that stopped it early
+    signal: int | None  # the signal that stopped it early, in this or another of its processes
     seconds: float  # wall time of this process's part
 
 
@@ -50,7 +53,8 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
         Where TensorBoard's events go.
     observers : sequence
         Objects with ``start(step, total_steps, steps_per_epoch, damaged_checkpoints)``,
-        ``compiled(backend, seconds)`` and ``chunk(previous, step, logs)``.
+        ``compiled(backend, seconds)`` and ``chunk(previous, step, logs)``. With ``training.distribution:
+        multi_worker`` they are told of nothing, and nothing is written, but in the process of worker 0.
 
     Returns
     -------
@@ -59,32 +63,42 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
     Raises
     ------
     InputError
-        If the folder, its configuration or its data do not fit.
+        If the folder, its configuration, its data or the number of replicas do not fit, or another process of this
+        training is lost.
     TrainingDivergedError
         If a loss or weight is no longer finite; names the step and the last good checkpoint.
     """
-    with run.lock(), StopSignal() as stop:
-        if resume:
-            run.check_same(config)
-            run.check_data(micrograph)
-        else:
-            manifest = describe_run(config, micrograph)
-            run.create(config, overwrite=overwrite)
-            if overwrite and log_folder is not None:
-                # TensorBoard would draw the replaced run's curves beneath the new ones.
-                for events in Path(log_folder).glob("events.out.tfevents.*"):
-                    events.unlink()
-            run.write_manifest(**manifest)
-        return _Session(config, micrograph, run, log_folder, observers).run(stop)
+    distribution = Distribution(config.training.distribution)
+    distribution.check_batch_size(config.training.batch_size)
+    with contextlib.ExitStack() as held:
+        stop = held.enter_context(StopSignal())
+
+        def take_folder():
+            held.enter_context(run.lock())
+            if resume:
+                run.check_same(config)
+                run.check_data(micrograph)
+            else:
+                manifest = describe_run(config, micrograph)
+                run.create(config, overwrite=overwrite)
+                if overwrite and log_folder is not None:
+                    # TensorBoard would draw the replaced run's curves beneath the new ones.
+                    for events in Path(log_folder).glob("events.out.tfevents.*"):
+                        events.unlink()
+                run.write_manifest(**manifest)
+
+        distribution.on_chief(take_folder)
+        session = _Session(config, micrograph, run, log_folder, observers, distribution)
+        return session.run(stop)
 
 
 class _Session:
     """One process's part of a training."""
 
-    def __init__(self, config, micrograph, run, log_folder, observers):
+    def __init__(self, config, micrograph, run, log_folder, observers, distribution):
         self.config, self.run_folder = config, run
-        self.micrograph = micrograph
-        self.model = build_model(config, micrograph.n_phases)
+        self.micrograph, self.distribution = micrograph, distribution
+        self.model = distribution.build(build_model, config, micrograph.n_phases)
         self.positions = BatchPositions(
             micrograph.images.shape,
             config.data.image_size,
@@ -97,30 +111,40 @@ class _Session:
         self.checkpoints = Checkpoints(
             run.checkpoints, self.model, config.training.checkpoints_kept
         )
-        self.log_folder, self.observers = log_folder, list(observers)
+        self.log_folder = log_folder
+        self.observers = list(observers) if distribution.chief else []
 
     def run(self, stop):
         started = time.monotonic()
-        step, damaged = self._restore()
+        on_chief = self.distribution.on_chief
+        step, damaged = on_chief(self._restore) or (0, [])
+        step = self.distribution.agree(step)
+        self.distribution.spread(self.checkpoints.variables.values())
+        with contextlib.ExitStack() as opened:
+            observers = on_chief(lambda: self._open(step, damaged, opened, started)) or []
+            step, signal = self._loop(step, stop, observers)
+        if step == self.total:
+            on_chief(lambda: self._finish(step))
+        return Outcome(step, self.total, signal or None, time.monotonic() - started)
+
+    def _open(self, step, damaged, opened, started):
+        """Open what is written during the loop, and have it closed with ``opened``; all observers."""
         write_text(self.run_folder.config, dump_config(self.config))
-        self.run_folder.write_manifest(finished=False)
+        self.run_folder.write_manifest(finished=False, replicas=self.distribution.replicas)
         before = self.run_folder.read_manifest().get("wall_seconds", 0.0)
         epoch = self.positions.samples_per_epoch / self.config.training.batch_size
         history = History(self.run_folder.history, step, epoch)
         log = TensorBoardLog(self.log_folder, self.config, self.micrograph, self.model, step)
-        observers = [history, log, *self.observers]
         for observer in self.observers:
             observer.start(step, self.total, epoch, damaged)
-        try:
-            step = self._loop(step, stop, observers)
-        finally:
-            history.close()
-            log.close()
+
+        def write_time():
             seconds = time.monotonic() - started
             self.run_folder.write_manifest(wall_seconds=round(before + seconds, 1))
-        if step == self.total:
-            self._finish(step)
-        return Outcome(step, self.total, stop.received, time.monotonic() - started)
+
+        for close in (write_time, log.close, history.close):
+            opened.callback(close)
+        return [history, log, *self.observers]
 
     def _restore(self):
         step, damaged = self.checkpoints.restore_newest()
@@ -138,14 +162,18 @@ class _Session:
         return step, damaged
 
     def _loop(self, step, stop, observers):
-        training = self.config.training
-        chunk = self._compile() if step < self.total else None
-        while step < self.total and not stop.received:
+        training, distribution = self.config.training, self.distribution
+        chunk = None
+        signal = distribution.agree(stop.received or 0)
+        while step < self.total and not signal:
             if step >= self.frozen_from and not self.model.frozen_statistics:
                 # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
                 if step == self.frozen_from:
-                    recalibrate(self.model, self.config, self.micrograph)
+                    self._recalibrate()
                 self.model.frozen_statistics = True
+                # Another program, unless this one serves both.
+                chunk = chunk if chunk is not None and chunk.backend.switches else None
+            if chunk is None:
                 chunk = self._compile()
             previous = step
             # Chunks end at multiples of their length, wherever a run was interrupted.
@@ -155,23 +183,32 @@ class _Session:
             if finite_steps < count:
                 self._diverged(f"a loss is no longer finite at step {step + finite_steps + 1}")
             step += count
-            for observer in observers:
-                observer.chunk(previous, step, logs)
-            if (
-                due(training.checkpoint_every, previous, step)
-                or stop.received
-                or step == self.total
-            ):
-                try:
-                    self.checkpoints.save(step)
-                except FloatingPointError as error:
-                    self._diverged(f"{error} is no longer finite at step {step}")
-        return step
+            tell = functools.partial(self._tell, observers, previous, step, logs)
+            distribution.on_chief(tell)
+            signal = distribution.agree(stop.received or 0)
+            if due(training.checkpoint_every, previous, step) or signal or step == self.total:
+                distribution.on_chief(functools.partial(self._save, step))
+        return step, signal
+
+    def _tell(self, observers, previous, step, logs):
+        for observer in observers:
+            observer.chunk(previous, step, logs)
+
+    def _save(self, step):
+        try:
+            self.checkpoints.save(step)
+        except FloatingPointError as error:
+            self._diverged(f"{error} is no longer finite at step {step}")
+
+    def _recalibrate(self):
+        recalibrate_here = functools.partial(recalibrate, self.model, self.config, self.micrograph)
+        self.distribution.on_chief(recalibrate_here)
+        self.distribution.spread(self.checkpoints.variables.values())
 
     def _compile(self):
         training = self.config.training
         images, n_phases = self.micrograph.images, self.micrograph.n_phases
-        chunk = Chunk(self.model, images, n_phases, training.backend)
+        chunk = Chunk(self.model, images, n_phases, training.backend, self.distribution)
         seconds = chunk.compile(min(training.chunk_steps, self.total), training.batch_size)
         for observer in self.observers:
             observer.compiled(chunk.backend, seconds)

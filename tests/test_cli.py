@@ -84,7 +84,7 @@ def test_version(capsys):
     ("arguments", "words"),
     [
         (["trian"], 'There is no command "trian". Did you mean train?'),
-        (["zzzzz"], "There are train, generate, reconstruct, evaluate, export, data."),
+        (["zzzzz"], "There are train, generate, reconstruct, evaluate, export, data, benchmark."),
         (["--verison"], "No such option"),
         ([], "Usage:"),
     ],

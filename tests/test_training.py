@@ -484,7 +484,7 @@ def test_a_chunk_cuts_as_the_dataset_does(n_phases):
     positions = BatchPositions(images.shape, 32, "crops", 9, seed=0).positions(0, 1)[0]
     chunk = Chunk(Fake(0, 0.0), images, n_phases)
     expected = encode_phases(cut(images, positions, 32), n_phases)
-    np.testing.assert_array_equal(chunk._cut(tf.constant(positions)), expected)
+    np.testing.assert_array_equal(chunk._cut(tf.constant(positions), chunk.labels), expected)
 
 
 def test_recalibrate_forgets_the_moving_statistics_and_nothing_else(monkeypatch):

@@ -1,0 +1,175 @@
+"""The ways to compute a training step: the same mathematics, and what the compiled program holds."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from davegan_tf import backends
+from davegan_tf.backends import BACKENDS, choose
+from davegan_tf.building import build_model
+from davegan_tf.chunk import Chunk
+from davegan_tf.config import load_config
+from davegan_tf.dataset import BatchPositions
+from davegan_tf.davegan import LOGS
+
+STEPS = 100
+
+
+def prepare(n_phases, name="paper/alloy.yaml", side=64, overrides=()):
+    """Config, images and the positions of the samples of STEPS steps."""
+    overrides = [f"data.image_size={side}", "training.batch_size=4", *overrides]
+    config = load_config(name, ["data.source=grains", *overrides])
+    rows, columns = np.mgrid[: 2 * side, : 2 * side]
+    noise = np.random.default_rng(0).integers(0, 5, rows.shape)
+    images = ((rows // 7 + columns // 11 + noise // 4) % n_phases).astype(np.uint8)[None]
+    positions = BatchPositions(images.shape, side, "crops", 4, seed=0)
+    return config, images, positions.positions(0, STEPS)
+
+
+def start(config, images, n_phases, backend):
+    model = build_model(config, n_phases)
+    chunk = Chunk(model, images, n_phases, backend)
+    chunk.compile(STEPS, 4)
+    return model, chunk
+
+
+def copy(source, target):
+    assert len(source.variables) == len(target.variables)
+    for a, b in zip(_all(source), _all(target), strict=True):
+        b.assign(a)
+
+
+def _all(model):
+    optimizers = (model.encoder_optimizer, model.generator_optimizer, model.discriminator_optimizer)
+    return [*model.variables, *(v for optimizer in optimizers for v in optimizer.variables)]
+
+
+def as_rows(logs):
+    return np.array([[each[name] for name in LOGS] for each in logs])
+
+
+@pytest.mark.parametrize("n_phases", [2, 3])
+@pytest.mark.parametrize("side", [32, 64])
+def test_the_fast_path_agrees_with_the_plain_one_over_100_steps(side, n_phases):
+    config, images, positions = prepare(n_phases, side=side)
+    plain, plain_chunk = start(config, images, n_phases, "graph")
+    fast, fast_chunk = start(config, images, n_phases, "xla_matmul")
+    steps = positions[:, None]
+
+    # Each alone. Adam blows rounding errors up; by how much a run shows whose weights are changed by rounding.
+    start_again = [tf.identity(v) for v in _all(plain)]
+    free_plain = as_rows([plain_chunk.run(step) for step in steps])
+    free_fast = as_rows([fast_chunk.run(step) for step in steps])
+    for variable, value in zip(_all(plain), start_again, strict=True):
+        variable.assign(value)
+    rng = np.random.default_rng(0)
+    for variable in plain.trainable_variables:
+        variable.assign(variable * (1 + rng.choice([-1e-6, 1e-6], variable.shape)))
+    perturbed = as_rows([plain_chunk.run(step) for step in steps])
+    np.testing.assert_allclose(free_fast[0], free_plain[0], rtol=2e-5)
+    error, rounding = (
+        np.abs(each / free_plain - 1).mean(axis=0) for each in (free_fast, perturbed)
+    )
+    assert (error <= 3 * rounding + 1e-5).all(), (error, rounding)
+
+    # From the same state at every step: nothing to blow up.
+    for step in steps[::5]:
+        copy(plain, fast)
+        expected, got = plain_chunk.run(step), fast_chunk.run(step)
+        np.testing.assert_allclose(as_rows([got]), as_rows([expected]), rtol=2e-5)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def compiled(request):
+    config, images, positions = prepare(2, side=32)
+    return *start(config, images, 2, request.param), positions
+
+
+def test_a_chunk_is_compiled_once(compiled):
+    model, chunk, positions = compiled
+    assert int(model.training_step) == 0
+    for count in (STEPS, 7, 1):
+        logs = chunk.run(positions[:count])
+        assert logs["finite_steps"] == count
+    assert int(model.training_step) == STEPS + 8
+    assert chunk.function.experimental_get_tracing_count() == 1
+
+
+FORBIDDEN_OPERATIONS = re.compile(
+    r"PyFunc|Summary|Print|HostCompute|Iterator|Dataset|ReadFile|^Recv|^Send|Assert"
+)
+FORBIDDEN_INSTRUCTIONS = re.compile(
+    r" (infeed|outfeed|send|send-done|recv|recv-done|custom-call)\("
+)
+
+
+def test_a_chunk_is_one_program_that_never_asks_the_host(compiled):
+    _, chunk, positions = compiled
+    arguments = tf.constant(positions), tf.constant(STEPS)
+    concrete = chunk.function.get_concrete_function(*arguments)
+    graph = concrete.graph.as_graph_def()
+    operations = {node.op for node in graph.node}
+    operations |= {node.op for function in graph.library.function for node in function.node_def}
+    assert {"StatelessWhile", "While"} & operations
+    assert "StatelessRandomUniformFullIntV2" in operations  # drawn inside
+    assert not [each for each in operations if FORBIDDEN_OPERATIONS.search(each)]
+    assert concrete.function_def.attr["_XlaMustCompile"].b is chunk.backend.xla
+    if not chunk.backend.xla:
+        return
+    program = chunk.function.experimental_get_compiler_ir(*arguments)(stage="hlo")
+    assert program.startswith("HloModule")
+    assert program.count("\nENTRY ") == 1
+    assert re.search(r"\bwhile\(", program)
+    assert not FORBIDDEN_INSTRUCTIONS.findall(program)
+
+
+def test_what_a_program_must_not_hold_would_be_seen():
+    @tf.function
+    def asks():
+        tf.print("step")
+        return tf.numpy_function(lambda: 1.0, [], tf.float64)
+
+    operations = {node.op for node in asks.get_concrete_function().graph.as_graph_def().node}
+    assert len([each for each in operations if FORBIDDEN_OPERATIONS.search(each)]) == 2
+
+
+def test_draws_are_the_same_in_every_mode():
+    model = build_model(load_config("paper/alloy.yaml", ["data.source=grains"]), 2)
+    step = tf.constant(12345, tf.int64)
+    expected = model.draw(step, 4)
+    for options in ({}, {"jit_compile": True}):
+        got = tf.function(lambda: model.draw(step, 4), **options)()
+        np.testing.assert_array_equal(got.shifts, expected.shifts)
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_auto_is_the_fastest_on_each_kind_of_device(monkeypatch):
+    gpus = []
+    monkeypatch.setattr(backends.tf.config, "list_logical_devices", lambda kind: gpus)
+    assert choose().name == "xla_matmul"
+    assert choose(precision="mixed_bfloat16").name == "graph"
+    gpus.append("a graphics card")
+    assert choose().name == "xla"
+    assert choose(precision="mixed_bfloat16").name == "xla"
+    for name in BACKENDS:
+        assert choose(name).name == name
+
+
+@pytest.mark.parametrize("backend", ["graph", pytest.param("xla", marks=pytest.mark.slow)])
+def test_mixed_precision_is_close_and_keeps_weights_and_losses_whole(backend):
+    logs = {}
+    for precision in ("float32", "mixed_bfloat16"):
+        overrides = [f"training.precision={precision}"]
+        config, images, positions = prepare(2, side=32, overrides=overrides)
+        model, chunk = start(config, images, 2, backend)
+        assert {v.dtype for v in model.trainable_variables} == {"float32"}
+        logs[precision] = chunk.run(positions[:20])
+        dtypes = {layer.compute_dtype for layer in model.generator.stack.layers}
+        assert dtypes == {precision.removeprefix("mixed_")}
+    for name in ("reconstruction_loss", "discriminator_loss", "kl_loss"):
+        expected = logs["float32"][name]
+        assert logs["mixed_bfloat16"][name] != expected
+        assert logs["mixed_bfloat16"][name] == pytest.approx(expected, rel=0.1)
