@@ -44,8 +44,6 @@ class Fit:
         data = tf.data.Dataset.from_tensor_slices(tiles).shuffle(len(tiles)).repeat()
         self.data = data.batch(config.training.batch_size, drop_remainder=True)
         self.model = build_model(config, micrograph.n_phases)
-        # At its end `fit` would overwrite the weights of the whole model by this one optimizer's averages, and fail.
-        self.model.generator_optimizer.finalize_variable_values = lambda variables: None
         self.about = {}
         self.go(2)
 

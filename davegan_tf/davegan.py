@@ -212,6 +212,19 @@ class DAVEGAN(keras.Model):
             optimizer.build(network.trainable_variables)
         # Keras would make an unused RMSprop of its own, and log its learning rate.
         super().compile(optimizer=self.generator_optimizer, **kwargs)
+        # It is not the optimizer of the whole model: `fit` would give all weights its averages at the end.
+        self.optimizer = None
+
+    def fit(self, *args, **kwargs):
+        """As ``keras.Model.fit``; at the end the weights are their averages, where an optimizer keeps any."""
+        history = super().fit(*args, **kwargs)
+        self.average_weights()
+        return history
+
+    def average_weights(self):
+        """Give the weights the values of their moving averages, where an optimizer keeps any (``use_ema``)."""
+        for network, optimizer in self._updates():
+            optimizer.finalize_variable_values(network.trainable_variables)
 
     def get_compile_config(self):
         if not self.compiled:

@@ -67,8 +67,9 @@ class Distribution:
     kind : str
         ``none``: one replica, on TensorFlow's default device. ``mirrored``: one on each graphics card of this machine,
         or, without any, on each of TensorFlow's CPU devices. ``multi_worker``: the same in several processes
-        (MultiWorkerMirroredStrategy); waits for all of them, and must be made before TensorFlow computes anything.
-        On CPUs each process has one replica.
+        (MultiWorkerMirroredStrategy); must be made before TensorFlow computes anything, and waits for all of them
+        (Ctrl-C ends it; SIGTERM, which TensorFlow keeps to itself meanwhile, does not). On CPUs each process has one
+        replica.
 
     Raises
     ------

@@ -113,6 +113,8 @@ class _Session:
         )
         self.log_folder = log_folder
         self.observers = list(observers) if distribution.chief else []
+        # What this process's wall time goes into, beside the start.
+        self.seconds = dict.fromkeys(("compilation", "steps", "logs", "checkpoints"), 0.0)
 
     def run(self, stop):
         started = time.monotonic()
@@ -138,9 +140,17 @@ class _Session:
         for observer in self.observers:
             observer.start(step, self.total, epoch, damaged)
 
+        parts = self.run_folder.read_manifest().get("seconds", {})
+
         def write_time():
             seconds = time.monotonic() - started
-            self.run_folder.write_manifest(wall_seconds=round(before + seconds, 1))
+            self.run_folder.write_manifest(
+                wall_seconds=round(before + seconds, 1),
+                seconds={
+                    part: round(parts.get(part, 0.0) + here, 1)
+                    for part, here in self.seconds.items()
+                },
+            )
 
         for close in (write_time, log.close, history.close):
             opened.callback(close)
@@ -178,17 +188,26 @@ class _Session:
             previous = step
             # Chunks end at multiples of their length, wherever a run was interrupted.
             count = min(training.chunk_steps - step % training.chunk_steps, self.total - step)
-            logs = chunk.run(self.positions.positions(step, count))
+            with self._timed("steps"):
+                logs = chunk.run(self.positions.positions(step, count))
             finite_steps = logs.pop("finite_steps")
             if finite_steps < count:
                 self._diverged(f"a loss is no longer finite at step {step + finite_steps + 1}")
             step += count
             tell = functools.partial(self._tell, observers, previous, step, logs)
-            distribution.on_chief(tell)
+            with self._timed("logs"):
+                distribution.on_chief(tell)
             signal = distribution.agree(stop.received or 0)
             if due(training.checkpoint_every, previous, step) or signal or step == self.total:
-                distribution.on_chief(functools.partial(self._save, step))
+                with self._timed("checkpoints"):
+                    distribution.on_chief(functools.partial(self._save, step))
         return step, signal
+
+    @contextlib.contextmanager
+    def _timed(self, part):
+        started = time.monotonic()
+        yield
+        self.seconds[part] += time.monotonic() - started
 
     def _tell(self, observers, previous, step, logs):
         for observer in observers:
@@ -210,6 +229,7 @@ class _Session:
         images, n_phases = self.micrograph.images, self.micrograph.n_phases
         chunk = Chunk(self.model, images, n_phases, training.backend, self.distribution)
         seconds = chunk.compile(min(training.chunk_steps, self.total), training.batch_size)
+        self.seconds["compilation"] += seconds
         for observer in self.observers:
             observer.compiled(chunk.backend, seconds)
         return chunk
@@ -235,11 +255,7 @@ class _Session:
         )
 
     def _finish(self, step):
-        if self.config.training.weight_averaging is not None:
-            for name in ("encoder", "generator"):
-                network = getattr(self.model, name)
-                optimizer = getattr(self.model, f"{name}_optimizer")
-                optimizer.finalize_variable_values(network.trainable_variables)
+        self.model.average_weights()
         lagging = self.config.model.normalization == "batch" and step <= self.frozen_from
         if self.config.training.recalibrate and lagging:
             recalibrate(self.model, self.config, self.micrograph)

@@ -522,6 +522,34 @@ def test_graph_mode_equals_eager(fitted, batches):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
 
 
+def test_fit_ends_with_the_averages_of_each_optimizer(images):
+    model = make()
+    model.compile(
+        keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.5),
+        keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.9),
+        keras.optimizers.Adam(1e-3),
+    )
+    # The same steps without the end of `fit`.
+    other = make()
+    other.compile(*(keras.optimizers.Adam(1e-3) for _ in NETWORKS))
+    momenta = {"encoder": 0.5, "generator": 0.9, "discriminator": 0.0}
+    averages = {}
+    for _ in range(3):
+        other.train_step(images)
+        for name, momentum in momenta.items():
+            values = [v.numpy() for v in getattr(other, name).trainable_variables]
+            known = averages.get(name, values)
+            averages[name] = [
+                momentum * a + (1 - momentum) * b for a, b in zip(known, values, strict=True)
+            ]
+    model.run_eagerly = True
+    model.fit(tf.data.Dataset.from_tensors(images).repeat(3), shuffle=False, verbose=0)
+    for name in momenta:
+        network = getattr(model, name)
+        for got, expected in zip(network.trainable_variables, averages[name], strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_a_step_compiled_by_xla_equals_eager(images):
     eager, model = make(), make()

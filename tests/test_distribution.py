@@ -358,7 +358,7 @@ def test_ctrl_c_ends_a_process_that_waits_for_the_other(tmp_path):
     other.kill()
     try:
         assert waiting.stdout.readline().startswith("worker 1 of 2")
-        time.sleep(10)  # TensorFlow is imported by then, and waits for an hour
+        time.sleep(10)  # TensorFlow is imported by then, and waits for many minutes
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(timeout=20) == -signal.SIGINT
     finally:

@@ -270,6 +270,10 @@ def test_its_manifest_adds_up(interrupted, grains):
     expected = RunFolder(grains.run).read_manifest()
     for key in ("seed", "data", "step", "finished", "versions"):
         assert manifest[key] == expected[key]
+    for each in (manifest, expected):
+        assert each["seconds"].keys() == {"compilation", "steps", "logs", "checkpoints"}
+        assert 0 < each["seconds"]["steps"] <= sum(each["seconds"].values())
+        assert sum(each["seconds"].values()) <= each["wall_seconds"] + 0.5
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
@@ -450,8 +454,9 @@ class Fake:
     def __init__(self, step, value):
         self.arguments = {"image_size": 32, "precision": "float32"}
         self.steps, self.bad, self.value = tf.Variable(0), step, value
+        self.frozen_statistics = False
 
-    def update(self, images, real_images, run):
+    def update(self, images, real_images, run, batch_statistics):
         self.steps.assign_add(1)
         loss = tf.where(self.steps == self.bad, self.value, 1.0)
         return dict.fromkeys(LOGS, tf.ones(())) | {"kl_loss": loss}
