@@ -6,11 +6,13 @@ Every ablation computes the same numbers by slower operations.
 import tensorflow as tf
 
 from davegan_tf import matrix_products, networks
+from davegan_tf.backends import BACKENDS
 
 
 def _no_barriers():
-    """XLA may compute a feature map anew in every operation that reads it."""
-    matrix_products._materialize = tf.identity
+    """XLA may compute whatever it likes anew in every operation that reads it."""
+    matrix_products.materialize = tf.identity
+    _draws_in_place()
 
 
 def _automatic_gradients():
@@ -35,32 +37,30 @@ def _separate_passes():
     together = matrix_products.run_stack
 
     def run_stack(stack, inputs, *, training=False, sets=1):
-        parts = tf.split(inputs, sets) if training else [inputs]
-        return tf.concat([together(stack, part, training=training) for part in parts], axis=0)
+        outputs = [together(stack, part, training=training) for part in tf.split(inputs, sets)]
+        return tf.concat(outputs, axis=0)
 
-    _use(run_stack)
+    _replace(run_stack=run_stack)
 
 
-def _reduced_sums():
-    """Sums along rows by reductions instead of products with ones."""
-    matrix_products._row_means = lambda rows: tf.reduce_mean(rows, axis=-1)
+def _draws_in_place():
+    """XLA may compute the random numbers anew in every operation that reads them."""
+    _replace(materialize=lambda values: values)
 
 
 def _library_convolutions():
     """XLA's own convolutions."""
-    _use(networks.run_stack)
+    _replace(run_stack=networks.run_stack, switches=False)
 
 
-def _use(run_stack):
-    from davegan_tf.backends import BACKENDS
-
-    BACKENDS["xla_matmul"] = BACKENDS["xla_matmul"]._replace(run_stack=run_stack)
+def _replace(**parts):
+    BACKENDS["xla_matmul"] = BACKENDS["xla_matmul"]._replace(**parts)
 
 
 ABLATIONS = {
     "no_barriers": _no_barriers,
     "automatic_gradients": _automatic_gradients,
     "separate_passes": _separate_passes,
-    "reduced_sums": _reduced_sums,
+    "draws_in_place": _draws_in_place,
     "library_convolutions": _library_convolutions,
 }

@@ -23,7 +23,7 @@ CONTENDERS = {
         "ablation:no_barriers",
         "ablation:automatic_gradients",
         "ablation:separate_passes",
-        "ablation:reduced_sums",
+        "ablation:draws_in_place",
         "ablation:library_convolutions",
     ),
     "torch": ("torch:1", "torch:2"),

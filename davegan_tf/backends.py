@@ -20,6 +20,9 @@ class Backend(NamedTuple):
     xla: bool  # whether a chunk of steps is one XLA program
     switches: bool  # whether one program serves both batch and fixed statistics of normalisation
     run_stack: Callable  # computes the layers of a network
+    materialize: Callable = lambda values: (
+        values
+    )  # has them computed once, however often they are used
 
 
 BACKENDS = {
@@ -33,6 +36,7 @@ BACKENDS = {
             True,
             True,
             matrix_products.run_stack,
+            matrix_products.materialize,
         ),
     )
 }

@@ -89,7 +89,10 @@ class Chunk:
 
     def _step(self, positions, labels, batch_statistics):
         images = self._cut(this_replica().own(positions), labels)
-        return self.model.update(images, images, self.backend.run_stack, batch_statistics)
+        backend = self.backend
+        return self.model.update(
+            images, images, backend.run_stack, batch_statistics, backend.materialize
+        )
 
     def _steps(self, positions, n_steps, batch_statistics):
         sums = {name: tf.zeros(()) for name in LOGS}

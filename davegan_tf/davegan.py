@@ -393,11 +393,17 @@ class DAVEGAN(keras.Model):
         real_images = images if real_images is None else real_images
         return self.update(images, real_images, batch_statistics=not self.frozen_statistics)
 
-    def update(self, images, real_images, run=run_stack, batch_statistics=True):
-        """As :meth:`train_step`, with all arguments of :meth:`compute_losses` but the draws."""
+    def update(
+        self, images, real_images, run=run_stack, batch_statistics=True, materialize=lambda x: x
+    ):
+        """As :meth:`train_step`, with all arguments of :meth:`compute_losses` but the draws.
+
+        The draws pass ``materialize``, by which a compiler can be kept from making them anew wherever they are used.
+        """
         replica = this_replica()
         batch_size = replica.whole(tf.shape(images)[0])
         draws = self.draw(self.training_step.value, batch_size).of(replica)
+        draws = Draws(*map(materialize, draws))
         with tf.GradientTape(persistent=True) as tape:
             logs = self.compute_losses(images, real_images, draws, run, batch_statistics)
         for network, optimizer in self._updates():

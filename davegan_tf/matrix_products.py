@@ -45,7 +45,7 @@ def _blocks(stack):
     return blocks
 
 
-def _materialize(values):
+def materialize(values):
     """Keep XLA from computing ``values`` anew in each operation that reads them."""
     return optimization_barrier(values)[0]
 
@@ -76,7 +76,7 @@ def _convolution(features, kernel):
     n, height, width = features.shape[1], features.shape[2] // 2, features.shape[3] // 2
 
     def gradient(upstream):
-        upstream = _materialize(upstream)
+        upstream = materialize(upstream)
         return _unfold(upstream, kernel), _kernel_gradient(patches, upstream, kernel.shape)
 
     return tf.reshape(product, [kernel.shape[-1], n, height, width]), gradient
@@ -85,10 +85,10 @@ def _convolution(features, kernel):
 @tf.custom_gradient
 def _transposed_convolution(features, kernel):
     """Stride 2, "same": (F, n, h, w) and (4, 4, C, F) → (C, n, 2 h, 2 w)."""
-    features = _materialize(features)
+    features = materialize(features)
 
     def gradient(upstream):
-        patches = _block_patches(_materialize(upstream))
+        patches = _block_patches(materialize(upstream))
         product = tf.matmul(_block_kernel(kernel), patches, transpose_a=True)
         kernel_gradient = _kernel_gradient(patches, features, kernel.shape)
         return tf.reshape(product, features.shape), kernel_gradient
@@ -102,7 +102,7 @@ def _block_patches(features):
     rows, columns = height // 2, width // 2
     padded = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
     blocks = tf.reshape(padded, [channels, n, rows + 1, 2, columns + 1, 2])
-    blocks = _materialize(tf.transpose(blocks, [3, 5, 0, 1, 2, 4]))
+    blocks = materialize(tf.transpose(blocks, [3, 5, 0, 1, 2, 4]))
     patches = [blocks[..., i : i + rows, j : j + columns] for i in (0, 1) for j in (0, 1)]
     return tf.reshape(tf.stack(patches), [16 * channels, n * rows * columns])
 
@@ -125,7 +125,7 @@ def _unfold(features, kernel):
     """The transposed convolution: (F, n, h, w) and (4, 4, C, F) → (C, n, 2 h, 2 w)."""
     filters, n, rows, columns = features.shape
     channels = kernel.shape[2]
-    padded = _materialize(tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]]))
+    padded = materialize(tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]]))
     # A block of results sees 2 × 2 neighbouring pixels; there is one block more than pixels, half outside.
     patches = [
         padded[..., 1 - i : 2 - i + rows, 1 - j : 2 - j + columns] for i in (0, 1) for j in (0, 1)
@@ -137,18 +137,18 @@ def _unfold(features, kernel):
     blocks = tf.reshape(blocks, [2, 2, channels, n, rows + 1, columns + 1])
     pixels = tf.transpose(blocks, [2, 3, 4, 0, 5, 1])
     pixels = tf.reshape(pixels, [channels, n, 2 * rows + 2, 2 * columns + 2])
-    return _materialize(pixels[..., 1:-1, 1:-1])
+    return materialize(pixels[..., 1:-1, 1:-1])
 
 
 @tf.custom_gradient
 def _biased(features, bias, slope):
     """leaky_relu(features + bias), (C, …) and (C,)."""
-    values = _materialize(features) + bias[:, None, None, None]
+    values = materialize(features) + bias[:, None, None, None]
 
     def gradient(upstream):
-        upstream = _materialize(tf.where(values > 0, upstream, slope * upstream))
+        upstream = materialize(tf.where(values > 0, upstream, slope * upstream))
         rows = _by_set(upstream, 1)
-        return upstream, rows.shape[-1] * _row_means(rows)[:, 0], None
+        return upstream, rows.shape[-1] * _means(rows)[:, 0], None
 
     return tf.maximum(values, slope * values), gradient
 
@@ -199,18 +199,16 @@ def _by_set(features, sets):
     return tf.reshape(features, [features.shape[0], sets, -1])
 
 
+def _means(rows):
+    """(C, sets, m) → (C, sets)."""
+    return tf.reduce_mean(rows, axis=-1)
+
+
 def _moments(features, sets):
     """Mean and biased variance by channel and set, (C, sets) each, as constants for the gradient."""
-    rows = _by_set(tf.stop_gradient(_materialize(features)), sets)
-    mean = _row_means(rows)
-    return mean, _row_means(_materialize(tf.square(rows - mean[:, :, None])))
-
-
-def _row_means(rows):
-    """(C, sets, m) → (C, sets). A product with ones: XLA does not vectorise sums along rows."""
-    channels, sets, count = rows.shape
-    ones = tf.fill([count, 1], 1.0 / count)
-    return tf.reshape(tf.reshape(rows, [channels * sets, count]) @ ones, [channels, sets])
+    rows = _by_set(tf.stop_gradient(materialize(features)), sets)
+    mean = _means(rows)
+    return mean, _means(materialize(tf.square(rows - mean[:, :, None])))
 
 
 @tf.custom_gradient
@@ -220,7 +218,7 @@ def _affine(features, mean, inverse_std, scale, offset, through, slope):
     ``through`` is 1 where mean and inverse standard deviation are those of the features themselves, so that the
     gradient flows through them, 0 where they are constants.
     """
-    rows = _by_set(_materialize(features), mean.shape[1])
+    rows = _by_set(materialize(features), mean.shape[1])
     mean, inverse_std, scale, offset = (
         each[:, :, None] for each in (mean, inverse_std, scale, offset)
     )
@@ -233,9 +231,9 @@ def _affine(features, mean, inverse_std, scale, offset, through, slope):
     def gradient(upstream):
         upstream = tf.reshape(upstream, rows.shape)
         values = normalized() * scale + offset
-        upstream = _materialize(tf.where(values > 0, upstream, slope * upstream))
-        offset_mean = _row_means(upstream)
-        scale_mean = _row_means(_materialize(upstream * normalized()))
+        upstream = materialize(tf.where(values > 0, upstream, slope * upstream))
+        offset_mean = _means(upstream)
+        scale_mean = _means(materialize(upstream * normalized()))
         common = offset_mean[:, :, None] + normalized() * scale_mean[:, :, None]
         by_features = scale * inverse_std * (upstream - through * common)
         count = rows.shape[-1]
