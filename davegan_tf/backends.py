@@ -20,9 +20,8 @@ class Backend(NamedTuple):
     xla: bool  # whether a chunk of steps is one XLA program
     switches: bool  # whether one program serves both batch and fixed statistics of normalisation
     run_stack: Callable  # computes the layers of a network
-    materialize: Callable = lambda values: (
-        values
-    )  # has them computed once, however often they are used
+    # Has values computed once, however often they are used.
+    materialize: Callable = lambda values: values
 
 
 BACKENDS = {

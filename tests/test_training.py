@@ -456,7 +456,7 @@ class Fake:
         self.steps, self.bad, self.value = tf.Variable(0), step, value
         self.frozen_statistics = False
 
-    def update(self, images, real_images, run, batch_statistics):
+    def update(self, images, real_images, *_):
         self.steps.assign_add(1)
         loss = tf.where(self.steps == self.bad, self.value, 1.0)
         return dict.fromkeys(LOGS, tf.ones(())) | {"kl_loss": loss}
