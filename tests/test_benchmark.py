@@ -138,6 +138,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
         while not (pids := children.read_text().split()):
             time.sleep(0.05)
+        time.sleep(1)  # until it waits for the worker, which prepares itself for longer
         # As the terminal does: to the whole group.
         os.killpg(parent.pid, signal.SIGINT)
         _, said = parent.communicate(timeout=20)
