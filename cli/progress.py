@@ -18,7 +18,7 @@ class Progress:
             self.live.stop()
 
     def start(self, step, total_steps, steps_per_epoch, damaged):
-        self.first_step, self.total, self.steps_per_epoch = step, total_steps, steps_per_epoch
+        self.total, self.steps_per_epoch = total_steps, steps_per_epoch
         self.last_line = time.monotonic()
         self.step = step
         for each in damaged:

@@ -39,7 +39,9 @@ def start_tensorflow(threads=None):
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # XLA on CPUs drops optimization barriers before it could heed them, and then computes the feature maps of
     # davegan_tf.matrix_products anew in every operation that reads them.
-    os.environ["XLA_FLAGS"] = f"{KEEP_BARRIERS} {os.environ.get('XLA_FLAGS', '')}".strip()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if KEEP_BARRIERS not in flags:
+        os.environ["XLA_FLAGS"] = f"{KEEP_BARRIERS} {flags}".strip()
     with _stderr_kept():
         import tensorflow as tf
 

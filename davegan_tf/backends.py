@@ -1,4 +1,4 @@
-"""The ways to compute a training step, and which one is the fastest on this machine.
+"""The ways to compute a training step, and which one suits this machine.
 
 All do the same mathematics with the same weights and random numbers and differ by rounding only; benchmarks/README.md
 says how fast they are.
@@ -42,9 +42,10 @@ BACKENDS = {
 
 
 def choose(name="auto", precision="float32"):
-    """The backend of this name; ``auto``: the fastest for the devices of this process.
+    """The backend of this name; ``auto``: the one that suits the devices of this process.
 
-    On CPUs XLA is the fastest way but for its convolutions; on graphics cards these are the vendor's.
+    On CPUs XLA is the fastest way but for its convolutions (measured); on graphics cards these are the vendor's (not
+    measured).
 
     Parameters
     ----------

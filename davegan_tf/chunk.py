@@ -19,7 +19,7 @@ class Chunk:
     images : (n, height, width) uint8, phase labels
     n_phases : int
     backend : str
-        How the steps are computed, see :mod:`davegan_tf.backends`; ``auto``: the fastest on this machine.
+        How the steps are computed, see :mod:`davegan_tf.backends`; ``auto``: by the devices.
     distribution : davegan_tf.distribution.Distribution or None
         The one that built the model; None: one device.
     """

@@ -237,9 +237,9 @@ class Training(_Strict):
     )
     backend: Literal["auto", "graph", "xla", "xla_matmul"] = Field(
         "auto",
-        description="How steps are computed: as TensorFlow graph, as one XLA program (the fastest on "
-        "graphics cards), or as one XLA program with convolutions as matrix products (the fastest on "
-        "CPUs). auto takes the fastest; results differ by rounding only.",
+        description="How steps are computed: as TensorFlow graph, as one XLA program (for graphics "
+        "cards), or as one XLA program with convolutions as matrix products (the fastest on CPUs). "
+        "auto chooses by the devices; results differ by rounding only.",
     )
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32",

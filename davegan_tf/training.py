@@ -133,19 +133,18 @@ class _Session:
         """Open what is written during the loop, and have it closed with ``opened``; all observers."""
         write_text(self.run_folder.config, dump_config(self.config))
         self.run_folder.write_manifest(finished=False, replicas=self.distribution.replicas)
-        before = self.run_folder.read_manifest().get("wall_seconds", 0.0)
+        before = self.run_folder.read_manifest()
         epoch = self.positions.samples_per_epoch / self.config.training.batch_size
         history = History(self.run_folder.history, step, epoch)
         log = TensorBoardLog(self.log_folder, self.config, self.micrograph, self.model, step)
         for observer in self.observers:
             observer.start(step, self.total, epoch, damaged)
-
-        parts = self.run_folder.read_manifest().get("seconds", {})
+        parts = before.get("seconds", {})
 
         def write_time():
             seconds = time.monotonic() - started
             self.run_folder.write_manifest(
-                wall_seconds=round(before + seconds, 1),
+                wall_seconds=round(before.get("wall_seconds", 0.0) + seconds, 1),
                 seconds={
                     part: round(parts.get(part, 0.0) + here, 1)
                     for part, here in self.seconds.items()

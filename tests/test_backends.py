@@ -1,6 +1,7 @@
 """The ways to compute a training step: the same mathematics, and what the compiled program holds."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -84,17 +85,23 @@ def test_the_fast_path_agrees_with_the_plain_one_over_100_steps(side, n_phases):
 @pytest.fixture(scope="module", params=BACKENDS)
 def compiled(request):
     config, images, positions = prepare(2, side=32)
-    return *start(config, images, 2, request.param), positions
+    started = time.monotonic()
+    model, chunk = start(config, images, 2, request.param)
+    return model, chunk, positions, time.monotonic() - started
 
 
 def test_a_chunk_is_compiled_once(compiled):
-    model, chunk, positions = compiled
+    model, chunk, positions, seconds = compiled
     assert int(model.training_step) == 0
     for count in (STEPS, 7, 1):
         logs = chunk.run(positions[:count])
         assert logs["finite_steps"] == count
     assert int(model.training_step) == STEPS + 8
     assert chunk.function.experimental_get_tracing_count() == 1
+    # XLA compiles one trace again for every value of what it takes for a constant: the number of steps must not be one.
+    started = time.monotonic()
+    chunk.run(positions[:2])
+    assert time.monotonic() - started < seconds / 2
 
 
 FORBIDDEN_OPERATIONS = re.compile(
@@ -106,7 +113,7 @@ FORBIDDEN_INSTRUCTIONS = re.compile(
 
 
 def test_a_chunk_is_one_program_that_never_asks_the_host(compiled):
-    _, chunk, positions = compiled
+    _, chunk, positions, _ = compiled
     # As `run` gives it: a tensor where one program serves both kinds of statistics.
     batch_statistics = tf.constant(True) if chunk.backend.switches else True
     arguments = tf.constant(positions), tf.constant(STEPS), batch_statistics
