@@ -9,15 +9,15 @@ import click
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder to write.")
 def export(run, out):
-    """Write the model of a RUN folder as a TensorFlow SavedModel.
+    """Write a model as a TensorFlow SavedModel: RUN is a run folder or a packaged model's name.
 
     It has the signatures encode, generate, reconstruct and sample, takes any batch size, and needs TensorFlow
     alone, not this package.
     """
     from davegan_tf.files import check_new_folder
-    from davegan_tf.run_folder import RunFolder
+    from davegan_tf.packaged import find_run
 
-    folder = RunFolder(run).require()
+    folder = find_run(run)
     folder.read_manifest()
     check_new_folder(out)
     from cli.quiet_tensorflow import start_tensorflow

@@ -18,14 +18,14 @@ import click
     help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each) or a folder (a PNG each).",
 )
 def generate(run, count, seed, out):
-    """Make new microstructures: decode z ~ N(0, 1) with the model of a RUN folder.
+    """Make new microstructures: decode z ~ N(0, 1) with a model: RUN is a run folder or a packaged model's name.
 
     The same seed gives the same microstructures, as many as you ask for.
     """
     from davegan_tf.image_output import check_output, write_labels
-    from davegan_tf.run_folder import RunFolder
+    from davegan_tf.packaged import find_run
 
-    folder = RunFolder(run).require()
+    folder = find_run(run)
     data = folder.read_manifest()["data"]
     check_output(out)
     from cli.quiet_tensorflow import start_tensorflow

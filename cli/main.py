@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": ("cli.generate:generate", "Make new microstructures with a trained model."),
     "reconstruct": ("cli.reconstruct:reconstruct", "Encode and decode an image."),
     "evaluate": ("cli.evaluate:evaluate", "Measure a trained model against its micrograph."),
+    "reproduce": ("cli.reproduce:reproduce", "Make the results under docs/results anew."),
     "export": ("cli.export:export", "Write a trained model as a SavedModel, for other programs."),
     "data": ("cli.data:data", "List and show micrographs."),
     "benchmark": ("cli.benchmark:benchmark", "Measure speed and memory on this machine."),

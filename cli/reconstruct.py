@@ -17,16 +17,16 @@ import click
 @click.option("--threshold", help="For a grey image: otsu or a grey level. [default: the run's]")
 @click.option("--phases", type=click.IntRange(2, 8), help="For a grey image: number of phases.")
 def reconstruct(run, image, out, threshold, phases):
-    """Reconstruct an IMAGE (file or name): decode(encode(x)) with the model of a RUN folder.
+    """Reconstruct an IMAGE (file or name): decode(encode(x)) with a model: RUN is a run folder or a packaged model's name.
 
     An image larger than the model's is cut into tiles and put together again.
     """
     from davegan_tf.errors import InputError
     from davegan_tf.image_output import check_output, write_labels
     from davegan_tf.micrographs import load_micrograph
-    from davegan_tf.run_folder import RunFolder
+    from davegan_tf.packaged import find_run
 
-    folder = RunFolder(run).require()
+    folder = find_run(run)
     check_output(out)
     config = folder.read_config()
     if threshold is None and phases is None and image == config.data.source:

@@ -2,7 +2,7 @@
 
 from keras.optimizers import Adam
 
-from davegan_tf.checkpoints import Checkpoints, load_weights
+from davegan_tf.checkpoints import Checkpoints, load_compact_weights, load_weights
 from davegan_tf.davegan import DAVEGAN
 from davegan_tf.errors import InputError
 
@@ -44,7 +44,7 @@ def build_model(config, n_phases):
 
 
 def load_model(run):
-    """The model of a run folder: finished, or as its newest checkpoint left it.
+    """The model of a run folder: finished, or as its newest checkpoint left it; of a packaged one, encoder and generator.
 
     Parameters
     ----------
@@ -60,7 +60,11 @@ def load_model(run):
     InputError
         If there is neither a finished model nor a readable checkpoint.
     """
-    model = build_model(run.read_config(), run.read_manifest()["data"]["n_phases"])
+    manifest = run.read_manifest()
+    model = build_model(run.read_config(), manifest["data"]["n_phases"])
+    if run.compact_weights.is_file():
+        load_compact_weights(model, run.compact_weights)
+        return model, manifest["step"]
     checkpoints = Checkpoints(run.checkpoints, model)
     newest = max(checkpoints.steps(), default=-1)
     if run.weights.is_file():

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,7 @@ def _named_variables(model):
 
 
 def save_weights(model, path):
-    """Write the model's weights (no optimizers) at once or not at all."""
+    """Write the model's weights and its optimizers' state at once or not at all."""
     with atomic_path(path) as temporary:
         model.save_weights(temporary, overwrite=True)
 
@@ -126,3 +127,36 @@ def load_weights(model, path):
             f"{path}: not the weights of this run's model ({reason}); continue the run with"
             " `train --resume` to write them anew."
         ) from None
+
+
+def save_compact_weights(model, path):
+    """Write what use needs, the weights of encoder and generator, as a compressed NPZ file."""
+    weights = {name: variable.numpy() for name, variable in _weights_of_use(model).items()}
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **weights)
+
+
+def load_compact_weights(model, path):
+    """Read what :func:`save_compact_weights` wrote; the discriminator stays as it is.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or holds another model.
+    """
+    variables = _weights_of_use(model)
+    try:
+        with np.load(path) as file:
+            values = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not readable as weights ({error}); install anew.") from None
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    if {name: value.shape for name, value in values.items()} != shapes:
+        raise InputError(f"{path}: not the weights of this configuration's model; install anew.")
+    for name, value in values.items():
+        variables[name].assign(value)
+
+
+def _weights_of_use(model):
+    used = ("encoder/", "generator/")
+    return {name: v for name, v in _named_variables(model) if name.startswith(used)}

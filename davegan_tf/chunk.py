@@ -50,11 +50,14 @@ class Chunk:
         """
         started = time.monotonic()
         self._length = n_steps
-        self.run(np.zeros((0, batch_size, 3), np.int32))
+        empty = np.zeros((0, batch_size, 3), np.int32)
+        self.run(empty, empty)
         return time.monotonic() - started
 
-    def run(self, positions):
+    def run(self, positions, real_positions=None):
         """Train on the samples at ``positions``, (n_steps, batch, 3) int32 (image, row, column).
+
+        D is shown those at ``real_positions`` as real, by default the same.
 
         Returns
         -------
@@ -65,7 +68,9 @@ class Chunk:
         n_steps = len(positions)
         # XLA compiles for one shape: a shorter chunk is filled up with steps that are not run.
         self._length = max(self._length, n_steps)
-        positions = np.pad(positions, ((0, self._length - n_steps), (0, 0), (0, 0)))
+        both = (positions, positions if real_positions is None else real_positions)
+        padding = ((0, self._length - n_steps), (0, 0), (0, 0))
+        positions = np.stack([np.pad(part, padding) for part in both], axis=1)
         batch_statistics = not self.model.frozen_statistics
         if self.backend.switches:
             # As a number it is part of the data; as Python's bool it makes tf.function compile for each value.
@@ -88,10 +93,10 @@ class Chunk:
         return tf.one_hot(tf.cast(labels, tf.int32), self.n_phases)
 
     def _step(self, positions, labels, batch_statistics):
-        images = self._cut(this_replica().own(positions), labels)
-        backend = self.backend
+        own, backend = this_replica().own, self.backend
+        images, real_images = (self._cut(own(part), labels) for part in tf.unstack(positions))
         return self.model.update(
-            images, images, backend.run_stack, batch_statistics, backend.materialize
+            images, real_images, backend.run_stack, batch_statistics, backend.materialize
         )
 
     def _steps(self, positions, n_steps, batch_statistics):

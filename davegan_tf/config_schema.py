@@ -59,6 +59,19 @@ class Data(_Strict):
         description="tiles: the grid of non-overlapping tiles (16 for 256 × 256 pixels, Section "
         "4.3); crops: squares at random positions. An epoch has as many images as there are tiles.",
     )
+    real_sampling: Literal["same", "tiles", "crops"] = Field(
+        "same",
+        description="What the discriminator is shown as real: the images that are encoded and "
+        "reconstructed, as in the paper, or tiles or crops of its own. With tiles for the encoder "
+        "and crops for the discriminator, samples learn from the whole micrograph.",
+    )
+    holdout: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of the micrograph kept out of training, for `evaluate --holdout`: its "
+        "bottom rows, of several images the last; null: all is trained on.",
+    )
     threshold: Literal["otsu"] | float | None = Field(
         None,
         description="For grey images: pixels above this grey level (in the file's own units) are "
@@ -146,6 +159,10 @@ class Model(_Strict):
         description="Of the discriminator's last layer. batch: as in Tables 2 and 3; moving: by the "
         "moving statistics in training too, through which no gradient flows; none: no batch "
         "normalisation there, a deviation from the tables.",
+    )
+    discriminator_width: Literal[1, 2, 3, 4] = Field(
+        1,
+        description="Factor on the number of the discriminator's filters; 1: Tables 2 and 3.",
     )
     batch_norm_momentum: float = Field(
         0.99, gt=0, lt=1, description="Momentum of batch normalisation's moving statistics, a step."

@@ -108,7 +108,7 @@ class DAVEGAN(keras.Model):
     generator_batches : str
         ``two``: z_vae and z_noise pass G separately; ``one``: concatenated.
     leaky_relu_slope, normalization, discriminator_normalization, discriminator_output_normalization,
-    batch_norm_momentum, precision
+    discriminator_width, batch_norm_momentum, precision
         See :mod:`davegan_tf.networks`.
     seed : int
         Of the initial weights and of every random draw; the draws of a step are a pure function of (seed, step).
@@ -135,6 +135,7 @@ class DAVEGAN(keras.Model):
         normalization="batch",
         discriminator_normalization="batch",
         discriminator_output_normalization="batch",
+        discriminator_width=1,
         batch_norm_momentum=0.99,
         precision="float32",
         seed=0,
@@ -179,6 +180,7 @@ class DAVEGAN(keras.Model):
             name="discriminator",
             normalization=discriminator_normalization,
             output_normalization=discriminator_output_normalization,
+            width=discriminator_width,
             **network,
         )
         # Named so as not to hide Keras' own counters; int64 so that streams never overflow.

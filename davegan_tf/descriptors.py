@@ -31,7 +31,7 @@ def volume_fraction(indicator: ArrayLike) -> Floats:
     -------
     (...,) float64 in [0, 1]
     """
-    return _images(indicator).mean(axis=_IMAGE_AXES)
+    return as_images(indicator).mean(axis=_IMAGE_AXES)
 
 
 def two_point_correlation(indicator: ArrayLike) -> Floats:
@@ -49,7 +49,7 @@ def two_point_correlation(indicator: ArrayLike) -> Floats:
     (..., height, width) float64
         Lag (0, 0) at ``[..., 0, 0]``, negative lags at the end (see :func:`lags`).
     """
-    images = _images(indicator)
+    images = as_images(indicator)
     shape = images.shape[-2:]
     spectrum = fft.rfft2(images, axes=_IMAGE_AXES)
     power = spectrum.real**2 + spectrum.imag**2
@@ -107,7 +107,7 @@ def radial_average(correlation: ArrayLike) -> Floats:
     (..., 1 + shorter side // 2) float64
         Entry i is the mean over all lags whose length rounds to i.
     """
-    values = _images(correlation)
+    values = as_images(correlation)
     ring = np.rint(lag_lengths(values.shape[-2:])).astype(np.intp)
     last = min(values.shape[-2:]) // 2
     return np.stack([values[..., ring == i].mean(axis=-1) for i in range(last + 1)], axis=-1)
@@ -130,7 +130,7 @@ def s2_error(s2_a: ArrayLike, s2_b: ArrayLike, *, max_lag: float | None = None) 
     -------
     (...,) float64, ≥ 0, in units of a probability
     """
-    difference = _images(s2_a) - _images(s2_b)
+    difference = as_images(s2_a) - as_images(s2_b)
     if max_lag is None:
         return np.sqrt((difference**2).mean(axis=_IMAGE_AXES))
     within = lag_lengths(difference.shape[-2:]) <= max_lag
@@ -149,7 +149,7 @@ def pairwise_s2_error(s2_a: ArrayLike, s2_b: ArrayLike) -> Floats:
     -------
     (n, m) float64
     """
-    a, b = _images(s2_a), _images(s2_b)
+    a, b = as_images(s2_a), as_images(s2_b)
     distance = cdist(a.reshape(len(a), -1), b.reshape(len(b), -1))
     return distance / np.sqrt(a.shape[-2] * a.shape[-1])
 
@@ -191,7 +191,7 @@ def interface_density(labels: ArrayLike) -> Floats:
     -------
     (...,) float64 in [0, 1], crossings per pixel
     """
-    images = _images(labels)
+    images = as_images(labels)
     down = images[..., 1:, :] != images[..., :-1, :]
     right = images[..., :, 1:] != images[..., :, :-1]
     crossings = down.sum(axis=_IMAGE_AXES) + right.sum(axis=_IMAGE_AXES)
@@ -217,7 +217,7 @@ def lineal_path(indicator: ArrayLike, max_length: int | None = None) -> Floats:
         Along columns of pixels (vertical), then along rows (horizontal).
     """
     inside = np.asarray(indicator) > 0
-    longest = min(_images(inside).shape[-2:]) - 1
+    longest = min(as_images(inside).shape[-2:]) - 1
     if max_length is None:
         max_length = longest
     if not 0 <= max_length <= longest:
@@ -240,7 +240,7 @@ def _path_along_last_axis(inside: NDArray[np.bool_], max_length: int) -> Floats:
     return np.stack(path, axis=-1)
 
 
-def _images(values: ArrayLike) -> Floats:
+def as_images(values: ArrayLike) -> Floats:
     """``values`` in float64, since the FFT of float32 stays in float32; InputError if no image."""
     images = np.asarray(values, dtype=np.float64)
     if images.ndim < 2 or 0 in images.shape[-2:]:

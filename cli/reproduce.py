@@ -1,0 +1,170 @@
+"""`davegan reproduce`: the results under docs/results, made anew."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def reproduce():
+    """Make the results under docs/results anew: train what is missing, evaluate, write tables and pictures."""
+
+
+def _names(allowed):
+    def check(ctx, parameter, value):
+        from davegan_tf.config_errors import nearest
+
+        names = [name.strip() for name in value.split(",") if name.strip()] if value else allowed()
+        for name in names:
+            if name not in allowed():
+                likely = nearest(name, allowed())
+                advice = f"did you mean {likely}?" if likely else f"there are {', '.join(allowed())}"
+                raise click.BadParameter(f'there is no "{name}"; {advice}')
+        return list(dict.fromkeys(names))
+
+    return check
+
+
+def _materials():
+    from davegan_tf.table4 import MATERIALS
+
+    return list(MATERIALS)
+
+
+def _presets():
+    from davegan_tf.table4 import PRESETS
+
+    return list(PRESETS)
+
+
+def _seeds(ctx, parameter, value):
+    seeds = [part.strip() for part in value.split(",")]
+    if not all(seed.isdigit() for seed in seeds):
+        raise click.BadParameter(f'"{value}" is no list of seeds; expected numbers such as 0,1,2')
+    return list(dict.fromkeys(map(int, seeds)))
+
+
+@reproduce.command()
+@click.option("--materials", callback=_names(_materials), help="Comma-separated. [default: all]")
+@click.option(
+    "--presets",
+    callback=_names(_presets),
+    help="best: configs/*.yaml; paper: configs/paper/*.yaml. [default: both]",
+)
+@click.option("--seeds", default="0", show_default=True, callback=_seeds, help="Comma-separated.")
+@click.option("--resume", is_flag=True, help="Go on: keep what is finished, continue what was begun.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
+@click.option(
+    "--count", type=click.IntRange(2), default=256, show_default=True, help="Samples to measure."
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="For all runs; repeatable."
+)
+@click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs", "table4"), show_default=True
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs", "results"), show_default=True
+)
+def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out):
+    """Table 4: every material trained, evaluated and judged by the scorecard.
+
+    Writes OUT/table4.md, OUT/table4.json and OUT/table4/MATERIAL.png after each run. Interrupt at any time and go on
+    with --resume.
+    """
+    from davegan_tf import table4 as table
+    from davegan_tf.config import load_config
+    from davegan_tf.errors import InputError
+    from davegan_tf.files import check_writable
+
+    work = [
+        table.job(preset, material, seed)._replace(overrides=overrides)
+        for preset in presets
+        for seed in seeds
+        for material in materials
+    ]
+    for job in work:
+        load_config(job.config, list(overrides))
+        if not resume and job.folder(runs).path.exists():
+            raise InputError(
+                f"{job.folder(runs).path}: exists already; go on with --resume, or name another folder with --runs."
+            )
+    check_writable(runs, "--runs")
+    check_writable(out / "table4.md", "--out")
+    _run(work, runs, jobs, count, lambda: _write_table4(runs, out))
+
+
+def _run(work, runs, workers, count, write):
+    from davegan_tf.reproduction import run_all
+
+    missing = [job for job in work if not job.finished(runs)]
+    click.echo(f"{len(work)} runs, {len(work) - len(missing)} of them finished")
+    if len(missing) < len(work):
+        write()
+    failures = []
+    with _stopped_by_signals():
+        for job, failure in run_all(missing, runs, workers, count):
+            if failure is None:
+                click.echo(f"{job.name}: done")
+                write()
+            else:
+                failures.append(job.name)
+                click.echo(f"{job.name}: FAILED: {failure}", err=True)
+    if failures:
+        click.echo(f"{len(failures)} of {len(work)} runs failed: {', '.join(failures)}", err=True)
+        raise SystemExit(1)
+
+
+def _stopped_by_signals():
+    """SIGTERM, like Ctrl-C, ends the runs, which save where they are."""
+    import contextlib
+    import signal
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def installed():
+        before = signal.signal(signal.SIGTERM, stop)
+        try:
+            yield
+        except KeyboardInterrupt:
+            click.echo("Interrupted; everything is saved. Go on with --resume.", err=True)
+            raise SystemExit(130) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    return installed()
+
+
+def _write_table4(runs, out):
+    import json
+    import shutil
+
+    from davegan_tf import table4 as table
+    from davegan_tf.files import atomic_path, write_text
+    from davegan_tf.reproduction import read_result
+
+    path = out / "table4.json"
+    known = json.loads(path.read_text("utf-8"))["presets"] if path.is_file() else {}
+    results = {}
+    for preset in table.PRESETS:
+        of_preset = {}
+        for material in table.MATERIALS:
+            seeds = dict(known.get(preset, {}).get(material, {}))
+            for folder in sorted(runs.glob(f"{preset}-{material}-*")):
+                seed = folder.name.rpartition("-")[2]
+                job = table.job(preset, material, int(seed))
+                if job.finished(runs):
+                    seeds[seed] = read_result(job, runs)
+                    picture = folder / "figures" / "overview.png"
+                    if preset == "best" and seed == min(seeds, key=int) and picture.is_file():
+                        with atomic_path(out / "table4" / f"{material}.png") as temporary:
+                            shutil.copyfile(picture, temporary)
+            if seeds:
+                of_preset[material] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
+        results[preset] = of_preset
+    write_text(path, json.dumps({"presets": results}, indent=1) + "\n")
+    seeds = sorted({int(s) for preset in results.values() for m in preset.values() for s in m})
+    command = f"python -m cli reproduce table4 --seeds {','.join(map(str, seeds))}"
+    write_text(out / "table4.md", table.document(results, command))

@@ -1,0 +1,124 @@
+"""The scorecard as text, for a terminal, a log file or a Markdown page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from davegan_tf.evaluation import LEAST_DIVERSITY, PAPER_TABLE_4
+from davegan_tf.scorecard import LIMIT, STATISTICS
+
+HEAD = ("", "value", "paper", "floor", "noise", "ratio", "95 %", "noise/floor", "strict", "")
+LABELS = {
+    "E_rec": "E_rec",
+    "E_rec_near": "E_rec, lags < 16",
+    "E_gen": "E_gen",
+    "E_gen_near": "E_gen, lags < 16",
+    "pixel_accuracy": "pixels as in the original",
+    "diversity": "diversity",
+    "coverage": "coverage",
+    "memorisation": "memorised share",
+    **{name: statistic.label for name, statistic in STATISTICS.items()},
+}
+LEGEND = f"""\
+E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and reconstruction, sample and closest tile. They
+  see little but φ; where white noise does as well as real crops, a small value proves nothing.
+φ … percolation: distance between the means over images and those of real crops (in brackets both, where it is one number).
+diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
+  as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places.
+floor: for E_rec, E_gen and the last three what real crops get; else the standard error that the size of the micrograph
+  leaves in its own mean, from halves without a common pixel. noise: white noise of the same φ.
+ratio: value over floor (where more is better: floor over value); PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY:g}.
+strict: value over what sets of overlapping crops of this very micrograph differ by; also new material exceeds 2."""
+
+
+def format_table(
+    result: Mapping[str, Any], *, paper: str | Mapping[str, float] | None = None
+) -> str:
+    """Plain text table of what :func:`davegan_tf.evaluation.evaluate` returned.
+
+    Parameters
+    ----------
+    result : dict
+        Also after a round trip through JSON.
+    paper : str or mapping, optional
+        A material of ``PAPER_TABLE_4`` (others have no figures) or ``{"E_rec": …, "E_gen": …}``.
+
+    Returns
+    -------
+    str
+        No newline at the end.
+    """
+    lines = _aligned([HEAD, *rows(result, paper)])
+    return f"{lines}\n\n{verdict(result)}\n\n{LEGEND}"
+
+
+def rows(
+    result: Mapping[str, Any], paper: str | Mapping[str, float] | None = None
+) -> list[tuple[str, ...]]:
+    """The cells below HEAD; a row of one cell is a heading."""
+    published = PAPER_TABLE_4.get(paper, {}) if isinstance(paper, str) else paper or {}
+    counts = result["counts"]
+    where = "held-out tiles" if result["holdout"] else "tiles"
+    cells = [(f"Reconstructions of {counts['tiles']} {where}",)]
+    cells += [
+        _row(name, record, published) for name, record in result["reconstructions"].items()
+    ]
+    cells += [(f"{counts['samples']} samples of the prior",)]
+    cells += [_row(name, record, published) for name, record in result["samples"].items()]
+    return cells
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """One line: whether all measures pass, and which do not."""
+    judged, failed = result["verdict"]["measures"], result["verdict"]["failed"]
+    if not failed:
+        return f"PASS: all {judged} measures."
+    names = []
+    for name in failed:
+        subject, measure = name.split(".")
+        names.append(f"{LABELS[measure]} ({subject})")
+    return f"FAIL: {len(failed)} of {judged} measures: {', '.join(names)}."
+
+
+def _row(name, record, published):
+    label = LABELS[name]
+    if "images" in record:
+        values = zip(record["images"].values(), record["real"].values(), strict=True)
+        label += f" ({'; '.join(f'{mine:.3g}, real {real:.3g}' for mine, real in values)})"
+    floor, interval = record["floor"], record["interval"]
+    return (
+        f"  {label}",
+        _number(record["value"]),
+        _number(published.get(name)),
+        "–" if floor is None else f"{_number(floor['mean'])} ± {_number(floor['std'])}",
+        _number(record["noise"]),
+        _ratio(record["ratio"]),
+        "–" if interval is None else " … ".join(map(_ratio, interval)),
+        _ratio(record["noise_ratio"]),
+        _ratio(record.get("strict_ratio")),
+        {True: "PASS", False: "FAIL", None: ""}[record["passed"]],
+    )
+
+
+def _number(value):
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.1 else f"{value:.2e}"
+
+
+def _ratio(value):
+    return "–" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def _aligned(table: Sequence[tuple[str, ...]]) -> str:
+    """Labels to the left, numbers to the right, a rule below the head; one cell is a heading."""
+    full = [row for row in table if len(row) > 1]
+    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ).rstrip()
+        for row in table
+    ]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([lines[0], rule, *lines[1:]])

@@ -1,0 +1,115 @@
+"""The trained models that come with the package, used by name where a run folder is expected.
+
+Each is a small run folder of its own: ``config.yaml``, ``manifest.json``, ``weights.npz`` (encoder and generator, which
+is all that use needs), ``evaluation.json`` and a model card, ``README.md``.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from davegan_tf.config import dump_config
+from davegan_tf.errors import InputError
+from davegan_tf.files import atomic_folder, write_text
+from davegan_tf.registry import NAMED
+from davegan_tf.run_folder import RunFolder
+
+MODELS = Path(__file__).parent / "models"
+
+
+def names(models: Path = MODELS) -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.name for path in models.glob("*") if (path / "weights.npz").is_file())
+
+
+def find_run(run: Path) -> RunFolder:
+    """The run folder of this path, or the packaged model of this name.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    if not run.exists() and str(run) in names():
+        return RunFolder(MODELS / run.name)
+    try:
+        return RunFolder(run).require()
+    except InputError as error:
+        if run.exists() or not names():
+            raise
+        raise InputError(
+            f"{run}: there is neither such a run folder, for example runs/alloy, nor a packaged model of that name; "
+            f"packaged are {', '.join(names())}."
+        ) from error
+
+
+def is_packaged(folder: RunFolder) -> bool:
+    """Whether the folder belongs to the package, where nothing may be written."""
+    return folder.path.parent == MODELS
+
+
+def package(folder: RunFolder, name: str, models: Path = MODELS) -> Path:
+    """Make a packaged model of a finished and evaluated run.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    name : str
+        Of the model, and so of its folder.
+    models : Path
+        Where it goes; an older one of that name is replaced.
+
+    Returns
+    -------
+    Path
+        The model's folder.
+    """
+    # Not at the top: those who look for a run need neither TensorFlow nor scipy for that.
+    from davegan_tf.building import load_model
+    from davegan_tf.checkpoints import save_compact_weights
+
+    config, manifest = folder.read_config(), folder.read_manifest()
+    evaluation = json.loads(folder.evaluation.read_text("utf-8"))
+    model, _ = load_model(folder)
+    path = models / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    with atomic_folder(path) as temporary:
+        packaged = RunFolder(temporary)
+        write_text(packaged.config, dump_config(config))
+        # Where the file lay is nobody's business.
+        manifest["data"]["origin"] = f"{manifest['data']['name']}, see README.md"
+        write_text(packaged.manifest, json.dumps(manifest, indent=2) + "\n")
+        write_text(packaged.evaluation, json.dumps(evaluation, indent=1) + "\n")
+        write_text(temporary / "README.md", _card(name, config, manifest, evaluation))
+        save_compact_weights(model, packaged.compact_weights)
+    return path
+
+
+def _card(name: str, config: Any, manifest: Mapping[str, Any], evaluation: Mapping) -> str:
+    from davegan_tf.evaluation_table import format_table
+
+    data, machine = manifest["data"], manifest["machine"]
+    source = f"the micrograph `{name}`" if name in NAMED else f"the built-in generator `{name}`"
+    licence = NAMED[name].licence if name in NAMED else "none needed: it is generated"
+    versions = ", ".join(f"{package} {version}" for package, version in manifest["versions"].items())
+    shape = " × ".join(map(str, data["shape"][1:]))
+    return f"""# {name}
+
+DA-VEGAN trained on {source}, {shape} pixels, {data["n_phases"]} phases ({data["segmentation"]}).
+
+- Use: `python -m cli generate {name} --count 16 --out samples.png`
+- Images: {config.data.image_size} × {config.data.image_size} pixels; latent dimensions: {config.model.latent_dim}
+- Licence of the data: {licence}
+- Trained by: `python -m cli train --config {name}.yaml --seed {config.seed}`, {evaluation["step"]} steps, \
+{manifest["wall_seconds"] / 60:.0f} minutes on {machine["cores"]} cores ({machine["processor"]}); {versions}
+- Limits: it knows this one micrograph, at this magnification; the scorecard says how well.
+
+Scorecard, by `python -m cli evaluate {name}`:
+
+```
+{format_table(evaluation, paper=name)}
+```
+"""

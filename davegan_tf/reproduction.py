@@ -1,0 +1,169 @@
+"""Many trainings, one after the other or side by side: what the results under docs/results are made of.
+
+Every run is a process of its own (`train`, then `evaluate`), so that one that fails stops no other, and all of them
+can be interrupted at any point and gone on with. No TensorFlow is imported here.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from davegan_tf.run_folder import RunFolder
+
+
+class Job(NamedTuple):
+    """One run: a config with a seed and overrides (``key=value``), in a folder of its own."""
+
+    name: str
+    config: str
+    seed: int
+    overrides: tuple[str, ...] = ()
+
+    def folder(self, runs: Path) -> RunFolder:
+        return RunFolder(runs / self.name)
+
+    def finished(self, runs: Path) -> bool:
+        """Trained and evaluated."""
+        folder = self.folder(runs)
+        return folder.evaluation.is_file() and trained(folder)
+
+
+def trained(folder: RunFolder) -> bool:
+    """Whether the folder holds a finished training."""
+    return folder.manifest.is_file() and folder.read_manifest().get("finished", False)
+
+
+class JobFailed(Exception):
+    """A run ended with an error; the message is the last line it printed."""
+
+
+def run_job(job: Job, runs: Path, count: int, processes: "Processes") -> None:
+    """Train and evaluate, whatever of it is missing.
+
+    Parameters
+    ----------
+    job : Job
+    runs : Path
+        Folder of the run folders.
+    count : int
+        Samples to evaluate.
+    processes : Processes
+    """
+    folder = job.folder(runs)
+    if not trained(folder):
+        sets = [part for override in job.overrides for part in ("--set", override)]
+        # A folder that was begun and holds no manifest yet has nothing to go on with.
+        how = "--resume" if folder.manifest.is_file() else "--overwrite"
+        config = ("--config", job.config, "--seed", str(job.seed), *sets)
+        processes.run("train", *config, "--run-dir", str(folder.path), how)
+    if not folder.evaluation.is_file():
+        processes.run("evaluate", str(folder.path), "--count", str(count))
+
+
+class Processes:
+    """Commands of this program as child processes, all of which end with this one."""
+
+    def __init__(self):
+        self._lock, self._running, self._stopped = threading.Lock(), set(), False
+
+    def run(self, *arguments: str) -> None:
+        """Run `python -m cli` with the arguments; JobFailed unless it ends well."""
+        with self._lock:
+            if self._stopped:
+                raise JobFailed("interrupted")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cli", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                # Ctrl-C at the terminal is ours to hand on.
+                start_new_session=True,
+            )
+            self._running.add(process)
+        output, _ = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+        if process.returncode:
+            lines = [line for line in output.splitlines() if line.strip()]
+            raise JobFailed(lines[-1] if lines else f"exit code {process.returncode}")
+
+    def stop(self) -> None:
+        """End all of them; a training saves where it is."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.terminate()
+
+
+def run_all(
+    jobs: Sequence[Job], runs: Path, workers: int, count: int
+) -> Iterator[tuple[Job, JobFailed | None]]:
+    """Run all jobs, ``workers`` at a time; yields each as it ends, with its failure or None.
+
+    When the iteration is broken off, the processes that run are stopped, saving where they are.
+    """
+    processes = Processes()
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(run_job, job, runs, count, processes): job for job in jobs}
+        try:
+            while futures:
+                # Not without end: a signal is only seen between two waits.
+                done, _ = wait(futures, timeout=1, return_when=FIRST_COMPLETED)
+                for future in done:
+                    job, failure = futures.pop(future), future.exception()
+                    if failure is not None and not isinstance(failure, JobFailed):
+                        raise failure
+                    yield job, failure
+        finally:
+            for future in futures:
+                future.cancel()
+            processes.stop()
+
+
+def read_result(job: Job, runs: Path) -> dict[str, Any]:
+    """What is kept of a finished run, JSON-ready: the scorecard without the details, time, machine, versions."""
+    folder = job.folder(runs)
+    evaluation = json.loads(folder.evaluation.read_text("utf-8"))
+    manifest = folder.read_manifest()
+    kept = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "strict_ratio")
+    kept += ("passed", "per_phase", "images", "real")
+    return {
+        "config": job.config,
+        "seed": job.seed,
+        "step": evaluation["step"],
+        "data": evaluation["data"],
+        "counts": evaluation["counts"],
+        "true_volume_fraction": rounded(evaluation["true_volume_fraction"]),
+        **{
+            subject: {
+                name: {key: rounded(record[key]) for key in kept if key in record}
+                for name, record in evaluation[subject].items()
+            }
+            for subject in ("reconstructions", "samples")
+        },
+        "verdict": evaluation["verdict"],
+        "wall_seconds": manifest["wall_seconds"],
+        "machine": manifest["machine"],
+        "versions": manifest["versions"],
+    }
+
+
+def rounded(value: Any) -> Any:
+    """Floats to four significant digits, also inside lists and dictionaries."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list) else value
+
+
+def default_workers() -> int:
+    """As many runs at a time as there are cores, up to two: one thread each is the best use of few cores."""
+    return min(2, os.cpu_count() or 1)

@@ -1,0 +1,243 @@
+"""Table 4 as we measure it: the jobs that make it, and docs/results/table4.{md,json}."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from davegan_tf.evaluation import LEAST_DIVERSITY, PAPER_TABLE_4
+from davegan_tf.evaluation_table import LABELS
+from davegan_tf.reproduction import Job
+from davegan_tf.scorecard import LIMIT
+
+PRESETS = {"best": "{material}.yaml", "paper": "paper/{material}.yaml"}
+MATERIALS = tuple(PAPER_TABLE_4)
+
+# What one model of the best preset must have all at once, and should have besides.
+MUST = (
+    "E_rec at most half of the paper's",
+    "φ within 0.01",
+    "spread of φ 0.7 … 1.3",
+    f"diversity ≥ {LEAST_DIVERSITY:g}",
+    "no memorisation",
+    "autocovariance, lags ≤ 8",
+    "autocovariance, lags ≤ 32",
+    "interface density",
+)
+AIMS = ("lineal_path", "chord_lengths", "euler_number", "largest_cluster", "percolation")
+
+
+def job(preset: str, material: str, seed: int) -> Job:
+    """The run of one material: of a preset, with a seed."""
+    return Job(f"{preset}-{material}-{seed}", PRESETS[preset].format(material=material), seed)
+
+
+def must(material: str, result: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether a run has what the best preset must have.
+
+    Parameters
+    ----------
+    material : str
+        A name of ``PAPER_TABLE_4``.
+    result : dict
+        As of :func:`davegan_tf.reproduction.read_result`.
+
+    Returns
+    -------
+    dict of bool, keyed by MUST
+    """
+    samples = result["samples"]
+    phi, spread = samples["volume_fraction"], samples["volume_fraction_spread"]
+    real_phi = result["true_volume_fraction"]
+    spreads = [
+        _quotient(mine, real)
+        for mine, real in zip(spread["images"].values(), spread["real"].values(), strict=True)
+    ]
+    values = (
+        result["reconstructions"]["E_rec"]["value"] <= PAPER_TABLE_4[material]["E_rec"] / 2,
+        all(abs(phi["images"][phase] - real_phi[phase]) <= 0.01 for phase in phi["images"]),
+        all(0.7 <= value <= 1.3 for value in spreads),
+        _passed(samples["diversity"]),
+        _passed(samples["memorisation"]),
+        *(
+            _passed(samples[name])
+            for name in ("autocovariance_8", "autocovariance_32", "interface_density")
+        ),
+    )
+    return dict(zip(MUST, values, strict=True))
+
+
+def document(table: Mapping[str, Any], command: str) -> str:
+    """The Markdown page.
+
+    Parameters
+    ----------
+    table : dict
+        preset → material → seed (text) → result.
+    command : str
+        What made it.
+    """
+    lines = [
+        "# Table 4",
+        "",
+        f"Made by `{command}`; every figure is in [`table4.json`](table4.json). Each run: 20,000 epochs, 80,000 steps.",
+        "E is the error of Eq. 12. *Floor* is what real crops get, *noise* what white noise of the same φ gets:",
+        "E_gen cannot tell them apart, which is why the scorecard below has other measures too. Where there is more than",
+        "one seed, the figure is the median. `–`: not run yet.",
+    ]
+    for preset, materials in table.items():
+        if not materials:
+            continue
+        title = {
+            "best": "Our settings for one micrograph (`configs/*.yaml`)",
+            "paper": "The paper to the letter (`configs/paper/*.yaml`)",
+        }[preset]
+        lines += ["", f"## {title}", "", *_errors(materials), ""]
+        lines += _targets(materials) if preset == "best" else []
+        lines += ["", *_scorecards(materials)]
+        lines += ["", *_runs(materials)]
+        if preset == "best":
+            lines += ["", *_pictures(materials)]
+    return "\n".join(lines) + "\n"
+
+
+def _errors(materials):
+    head = ("material", "seeds", "E_rec", "paper", "E_gen", "paper", "floor", "noise")
+    rows = []
+    for material, results in materials.items():
+        published, runs = PAPER_TABLE_4[material], list(results.values())
+        e_gen = [run["samples"]["E_gen"] for run in runs]
+        rows.append(
+            (
+                material,
+                ", ".join(results),
+                _number(_median(run["reconstructions"]["E_rec"]["value"] for run in runs)),
+                _number(published["E_rec"]),
+                _number(_median(record["value"] for record in e_gen)),
+                _number(published["E_gen"]),
+                _number(_median(record["floor"]["mean"] for record in e_gen)),
+                _number(_median(record["noise"] for record in e_gen)),
+            )
+        )
+    return _markdown(head, rows)
+
+
+def _targets(materials):
+    head = ("must, all in one model", *MUST, "all")
+    rows, complete = [], 0
+    for material, results in materials.items():
+        for seed, result in results.items():
+            checks = must(material, result)
+            name = material if len(results) == 1 else f"{material}, seed {seed}"
+            rows.append((name, *map(_mark, checks.values()), _mark(all(checks.values()))))
+        complete += any(all(must(material, result).values()) for result in results.values())
+    lines = _markdown(head, rows)
+    return [*lines, "", f"All at once: {complete} of {len(materials)} materials."]
+
+
+def _scorecards(materials):
+    names = list(next(iter(next(iter(materials.values())).values()))["samples"])
+    head = ("samples: ratio to the floor (strict)", *(LABELS[name] for name in names))
+    rows = []
+    for material, results in materials.items():
+        for seed, result in results.items():
+            name = material if len(results) == 1 else f"{material}, seed {seed}"
+            rows.append((name, *(_ratio_cell(result["samples"][each]) for each in names)))
+    noise = [
+        (
+            f"white noise, {material}",
+            *(_noise_cell(next(iter(results.values()))["samples"][each]) for each in names),
+        )
+        for material, results in materials.items()
+    ]
+    note = (
+        f"A measure passes up to {LIMIT:g} floors (diversity from {LEAST_DIVERSITY:g}: here 1 / diversity); **bold**: it does not. In "
+        "brackets the ratio to the strict floor, which new material of the same kind exceeds, too."
+    )
+    return [note, "", *_markdown(head, rows + noise)]
+
+
+def _runs(materials):
+    head = ("run", "φ of samples", "true", "spread of φ over real", "diversity", "coverage", "memorised", "minutes")
+    rows = []
+    for material, results in materials.items():
+        for seed, result in results.items():
+            samples = result["samples"]
+            phi, spread = samples["volume_fraction"], samples["volume_fraction_spread"]
+            quotients = [
+                _quotient(mine, real)
+                for mine, real in zip(
+                    spread["images"].values(), spread["real"].values(), strict=True
+                )
+            ]
+            rows.append(
+                (
+                    f"{material}, seed {seed}",
+                    " / ".join(f"{value:.3f}" for value in phi["images"].values()),
+                    " / ".join(f"{value:.3f}" for value in result["true_volume_fraction"].values()),
+                    " / ".join(f"{value:.2f}" for value in quotients),
+                    *(_share(samples[name]["value"]) for name in ("diversity", "coverage")),
+                    _share(samples["memorisation"]["value"], 3),
+                    f"{result['wall_seconds'] / 60:.0f}",
+                )
+            )
+    machine = next(iter(next(iter(materials.values())).values()))["machine"]
+    return [
+        f"Machine: {machine['cores']} cores, {machine['processor']}; minutes are of wall time, side by side with another run.",
+        "",
+        *_markdown(head, rows),
+    ]
+
+
+def _pictures(materials):
+    lines = []
+    for material in materials:
+        lines += [f"### {material}", "", f"![Originals, reconstructions and samples of {material}](table4/{material}.png)", ""]
+    return lines
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _quotient(value, real):
+    """Of two spreads; where neither spreads, they are alike."""
+    return 1.0 if value == real else value / real if real else float("inf")
+
+
+def _passed(record):
+    # Not judged: there is nothing it could fail by (all pieces of a checkerboard are alike).
+    return record["passed"] is not False
+
+
+def _median(values):
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
+
+
+def _mark(passed):
+    return "yes" if passed else "**no**"
+
+
+def _number(value):
+    return "–" if value is None else "0" if abs(value) < 1e-12 else f"{value:.2e}"
+
+
+def _share(value, digits=2):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _ratio_cell(record):
+    if record["passed"] is None:
+        return "–"
+    ratio = "∞" if record["ratio"] is None else f"{record['ratio']:.2g}"
+    ratio = ratio if record["passed"] else f"**{ratio}**"
+    strict = record.get("strict_ratio")
+    return ratio if strict is None else f"{ratio} ({strict:.2g})"
+
+
+def _noise_cell(record):
+    ratio = record.get("noise_ratio")
+    if record["passed"] is None or ratio is None:
+        return "–"
+    return f"{ratio:.2g}" if ratio <= LIMIT else f"**{ratio:.2g}**"
