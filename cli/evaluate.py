@@ -27,7 +27,14 @@ import click
     type=click.Path(path_type=Path),
     help="Folder for the results. [default: the run folder; of a packaged model evaluations/NAME]",
 )
-def evaluate(run, count, seed, holdout, out):
+@click.option(
+    "--filter",
+    "filter_size",
+    type=click.IntRange(1),
+    default=1,
+    help="Majority filter on the samples, as in `generate`. [default: none]",
+)
+def evaluate(run, count, seed, holdout, out, filter_size):
     """Measure reconstructions and samples of a model against its micrograph.
 
     RUN is a run folder or the name of a packaged model (alloy, …). Prints the scorecard and writes
@@ -38,7 +45,9 @@ def evaluate(run, count, seed, holdout, out):
     from davegan_tf.files import check_writable
     from davegan_tf.micrographs import load_from_config
     from davegan_tf.packaged import find_run, is_packaged
+    from davegan_tf.postprocessing import check_size, majority_filter
 
+    check_size(filter_size)
     folder = find_run(run)
     config = folder.read_config()
     micrograph = load_from_config(config)
@@ -70,12 +79,12 @@ def evaluate(run, count, seed, holdout, out):
     result = measure(
         micrograph.images,
         reconstruct_labels(model, tiles, n_phases),
-        generate_labels(model, count, seed),
+        majority_filter(generate_labels(model, count, seed), n_phases, filter_size),
         n_phases=n_phases,
         reference=reference if holdout else None,
         seed=seed,
     )
-    result = {"data": micrograph.title, "step": step, **result}
+    result = {"data": micrograph.title, "step": step, "filter": filter_size, **result}
     path = out / f"evaluation{'_holdout' if holdout else ''}.json"
     write_text(path, json.dumps(result, indent=2) + "\n")
     click.echo(f"{folder.describe()}, step {step}")

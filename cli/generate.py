@@ -17,17 +17,26 @@ import click
     type=click.Path(path_type=Path),
     help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each) or a folder (a PNG each).",
 )
-def generate(run, count, seed, out):
+@click.option(
+    "--filter",
+    "filter_size",
+    type=click.IntRange(1),
+    default=1,
+    help="Side in pixels, odd, of a majority filter against stray pixels. [default: none]",
+)
+def generate(run, count, seed, out, filter_size):
     """Make new microstructures: decode z ~ N(0, 1) with a model: RUN is a run folder or a packaged model's name.
 
     The same seed gives the same microstructures, as many as you ask for.
     """
     from davegan_tf.image_output import check_output, write_labels
     from davegan_tf.packaged import find_run
+    from davegan_tf.postprocessing import check_size, majority_filter
 
     folder = find_run(run)
     data = folder.read_manifest()["data"]
     check_output(out)
+    check_size(filter_size)
     from cli.quiet_tensorflow import start_tensorflow
 
     start_tensorflow()
@@ -36,6 +45,7 @@ def generate(run, count, seed, out):
 
     model, step = load_model(folder)
     labels = generate_labels(model, count, seed)
+    labels = majority_filter(labels, data["n_phases"], filter_size)
     written = write_labels(out, labels, data["n_phases"])
     fractions = ", ".join(f"{(labels == phase).mean():.3f}" for phase in range(1, data["n_phases"]))
     click.echo(f"{folder.describe()}, step {step}; volume fraction of phase 1 …: {fractions}")

@@ -29,6 +29,8 @@ __all__ = ["Pictures", "report", "write_report"]
 
 # Ratios drawn beside the limit, on a logarithmic scale.
 LEAST_RATIO, MOST_RATIO = 0.1, 100.0
+# More measures without a verdict are only counted.
+NAMED = 4
 
 
 def write_report(
@@ -108,12 +110,16 @@ def report(
 def _heading(result, pictures, title):
     counts, side = result["counts"], result["image_size"]
     where = "held-out part of the micrograph" if result["holdout"] else "micrograph"
+    tiles, crops, samples = (
+        f"{counts[name]} {name if counts[name] != 1 else name[:-1]}"
+        for name in ("tiles", "crops", "samples")
+    )
     facts = {
         "Data": result.get("data", "–"),
         "Training step": result.get("step", "–"),
         "Seed of the evaluation": result["seed"],
         "Images": f"{side} × {side} pixels, {result['n_phases']} phases",
-        "Measured": f"{counts['tiles']} tiles and {counts['crops']} crops of the {where}, {counts['samples']} samples",
+        "Measured": f"{tiles} and {crops} of the {where}, {samples}",
     }
     if pictures.pixel_size is not None:
         facts["Pixel size"] = f"{pictures.pixel_size:g} {pictures.unit or 'units'}"
@@ -135,7 +141,11 @@ def _verdict(result):
     kind = _kind(record["passed"] if record["measures"] else None)
     word = {"pass": "PASS", "fail": "FAIL", "none": "NO VERDICT"}[kind]
     line = verdict(result).partition(": ")[2] if record["measures"] else "Nothing can be judged."
-    without = f"<p>Without a verdict: {escape(', '.join(undecided))}.</p>" if undecided else ""
+    without = ""
+    if undecided:
+        # A micrograph of few tiles leaves nearly all of them out.
+        names = f": {', '.join(undecided)}" if len(undecided) <= NAMED else ", see the table"
+        without = f"<p>Without a verdict: {len(undecided)}{escape(names)}.</p>"
     return f'<div class="verdict {kind}">\n<p class="word">{word}</p>\n<p>{escape(line)}</p>\n{without}</div>'
 
 

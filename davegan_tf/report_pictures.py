@@ -114,7 +114,7 @@ def nearest_section(result: Mapping[str, Any], pictures: Pictures) -> str:
     if not pairs:
         return ""
     limit = ""
-    if threshold is not None:
+    if threshold:
         limit = f" Of real crops, 1 % differ by less than {_percent(threshold)} from other places of the training data."
     return f"""\
 <h2>Samples most like the training data</h2>

@@ -102,7 +102,7 @@ img { display: block; image-rendering: pixelated; outline: 1px solid var(--line)
 figure { margin: 0; }
 .gallery { display: flex; flex-wrap: wrap; gap: 1rem; }
 .pair { width: min-content; }
-.pair div { display: flex; gap: 2px; }
+.pair div { display: flex; gap: 5px; }
 .sets { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 .sets section { max-width: 100%; width: calc(var(--columns) * (var(--tile) + 4px) - 4px); }
 .sets .gallery { gap: 4px; }

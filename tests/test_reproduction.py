@@ -1,0 +1,196 @@
+"""`reproduce table4` end to end on tiny runs, interrupted and gone on with; its table and its verdicts."""
+
+import copy
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import settings
+
+from davegan_tf import reproduction, table4
+from davegan_tf.reproduction import Job, JobFailed, run_all
+from davegan_tf.run_folder import RunFolder
+
+ARGUMENTS = ("reproduce", "table4", "--materials", "checkerboard", "--presets", "best")
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory, davegan):
+    home = tmp_path_factory.mktemp("reproduced")
+    values = settings(training__epochs=2, training__recalibrate="false")
+    done = davegan(*ARGUMENTS, "--count", 8, *values, cwd=home)
+    assert done.returncode == 0, done.stderr
+    return home, values, done
+
+
+def test_table4_trains_evaluates_and_writes(reproduced):
+    home, _, done = reproduced
+    assert "1 runs, 0 of them finished" in done.stdout
+    assert "best-checkerboard-0: done" in done.stdout
+    folder = RunFolder(home / "runs" / "table4" / "best-checkerboard-0")
+    evaluation = json.loads(folder.evaluation.read_text())
+    results = home / "docs" / "results"
+    (result,) = json.loads((results / "table4.json").read_text())["presets"]["best"].values()
+    assert result["0"]["reconstructions"]["E_rec"]["value"] == pytest.approx(
+        evaluation["reconstructions"]["E_rec"]["value"], rel=1e-3
+    )
+    assert result["0"]["wall_seconds"] == folder.read_manifest()["wall_seconds"]
+    page = (results / "table4.md").read_text()
+    assert "| checkerboard | 0 |" in page
+    assert "python -m cli reproduce table4 --seeds 0" in page
+    picture = (folder.path / "figures" / "overview.png").read_bytes()
+    assert (results / "table4" / "checkerboard.png").read_bytes() == picture
+
+
+def test_what_is_finished_is_kept_and_not_replaced(reproduced, tmp_path, davegan, tree):
+    home, values, _ = reproduced
+    shutil.copytree(home, tmp_path / "copy")
+    before = tree(tmp_path / "copy" / "runs")
+    done = davegan(*ARGUMENTS, "--count", 8, *values, cwd=tmp_path / "copy")
+    assert done.returncode == 2
+    assert "exists already; go on with --resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = davegan(*ARGUMENTS, "--count", 8, "--resume", *values, cwd=tmp_path / "copy")
+    assert done.returncode == 0, done.stderr
+    assert "1 runs, 1 of them finished" in done.stdout
+    assert tree(tmp_path / "copy" / "runs") == before
+
+
+def test_results_of_other_materials_stay_in_the_table(reproduced, tmp_path, davegan):
+    home, values, _ = reproduced
+    shutil.copytree(home, tmp_path / "copy")
+    path = tmp_path / "copy" / "docs" / "results" / "table4.json"
+    known = json.loads(path.read_text())
+    known["presets"]["best"]["alloy"] = {"7": known["presets"]["best"]["checkerboard"]["0"]}
+    path.write_text(json.dumps(known))
+    done = davegan(*ARGUMENTS, "--count", 8, "--resume", *values, cwd=tmp_path / "copy")
+    assert done.returncode == 0, done.stderr
+    known = json.loads(path.read_text())["presets"]["best"]
+    assert {name: list(seeds) for name, seeds in known.items()} == {
+        "alloy": ["7"],
+        "checkerboard": ["0"],
+    }
+
+
+def test_interrupted_it_saves_and_goes_on(tmp_path):
+    values = settings(training__checkpoint_every=1000, training__evaluate_every="null")
+    command = [sys.executable, "-m", "cli", *ARGUMENTS, "--count", "8", *values]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=tmp_path, **pipes)
+    folder = RunFolder(tmp_path / "runs" / "table4" / "best-checkerboard-0")
+    give_up = time.monotonic() + 120
+    while not folder.history.is_file() or len(folder.history.read_text().splitlines()) < 3:
+        assert process.poll() is None and time.monotonic() < give_up, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Go on with --resume" in said and "Traceback" not in said
+    assert not folder.read_manifest()["finished"]
+    (checkpoint,) = folder.checkpoints.glob("*.index")
+    step = int(checkpoint.stem.removeprefix("ckpt-"))
+    assert step > 0
+    epochs = ("--set", f"training.epochs={step // 4 + 2}")
+    again = [*command, "--resume", *epochs]
+    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert folder.read_manifest()["finished"]
+    assert folder.read_manifest()["step"] == 4 * (step // 4 + 2)
+    rows = [int(row.split(",")[0]) for row in folder.history.read_text().splitlines()[1:]]
+    assert rows == sorted(set(rows))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--materials", "aloy"], "did you mean alloy?"),
+        (["--presets", "worst"], "there are best, paper"),
+        (["--seeds", "0,x"], '"0,x" is no list of seeds'),
+        (["--set", "model.beat=1"], "model.beta"),
+    ],
+)
+def test_mistakes_are_refused_at_once(arguments, message, tmp_path, davegan, no_tensorflow):
+    done = davegan("reproduce", "table4", *arguments, cwd=tmp_path, env=no_tensorflow)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_failed_run_does_not_stop_the_others(tmp_path, monkeypatch):
+    jobs = [Job(name, f"{name}.yaml", 0) for name in "abc"]
+
+    def run_job(job, *_):
+        if job.name == "b":
+            raise JobFailed("no such micrograph")
+
+    monkeypatch.setattr(reproduction, "run_job", run_job)
+    outcome = {job.name: failure for job, failure in run_all(jobs, tmp_path, 2, 8)}
+    assert outcome["a"] is outcome["c"] is None
+    assert str(outcome["b"]) == "no such micrograph"
+
+
+def test_a_failure_is_told_by_its_last_line(tmp_path):
+    with pytest.raises(JobFailed, match="there is no such run folder"):
+        reproduction.Processes().run("evaluate", str(tmp_path / "nothing"))
+
+
+@pytest.fixture
+def result(reproduced):
+    path = reproduced[0] / "docs" / "results" / "table4.json"
+    return copy.deepcopy(json.loads(path.read_text())["presets"]["best"]["checkerboard"]["0"])
+
+
+def good(result):
+    """The result, made such that it has all that it must have."""
+    result["reconstructions"]["E_rec"]["value"] = 0.0
+    result["true_volume_fraction"] = {"1": 0.5}
+    samples = result["samples"]
+    samples["volume_fraction"]["images"] = {"1": 0.505}
+    samples["volume_fraction_spread"].update(images={"1": 0.02}, real={"1": 0.02})
+    for name in samples:
+        samples[name]["passed"] = True
+    return result
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        (lambda r: None, None),
+        (lambda r: r["reconstructions"]["E_rec"].update(value=2.4e-3), table4.MUST[0]),
+        (lambda r: r["samples"]["volume_fraction"].update(images={"1": 0.511}), table4.MUST[1]),
+        (
+            lambda r: r["samples"]["volume_fraction_spread"].update(images={"1": 0.0135}),
+            table4.MUST[2],
+        ),
+        (lambda r: r["samples"]["diversity"].update(passed=False), table4.MUST[3]),
+        (lambda r: r["samples"]["memorisation"].update(passed=False), table4.MUST[4]),
+        (lambda r: r["samples"]["autocovariance_8"].update(passed=False), table4.MUST[5]),
+        (lambda r: r["samples"]["autocovariance_32"].update(passed=False), table4.MUST[6]),
+        (lambda r: r["samples"]["interface_density"].update(passed=False), table4.MUST[7]),
+    ],
+)
+def test_what_a_model_must_have(result, change, missed):
+    result = good(result)
+    change(result)
+    checks = table4.must("alloy", result)
+    assert list(checks) == list(table4.MUST)
+    assert [name for name, passed in checks.items() if not passed] == ([missed] if missed else [])
+
+
+def test_the_page_has_medians_failures_and_white_noise(result):
+    seeds = {str(seed): good(copy.deepcopy(result)) for seed in range(3)}
+    for seed, value in zip(seeds, (1e-3, 5e-3, 2e-3), strict=True):
+        seeds[seed]["reconstructions"]["E_rec"]["value"] = value
+    seeds["1"]["samples"]["lineal_path"].update(passed=False, ratio=3.21)
+    seeds["0"]["samples"]["lineal_path"].update(noise_ratio=42.0)
+    page = table4.document({"best": {"alloy": seeds}, "paper": {}}, "the command")
+    assert "| alloy | 0, 1, 2 | 2.00e-03 | 4.66e-03 |" in page
+    assert "**3.2**" in page and "**42**" in page
+    assert "All at once: 1 of 1 materials." in page
+    assert "paper to the letter" not in page
+    assert "(table4/alloy.png)" in page
