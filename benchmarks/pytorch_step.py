@@ -104,7 +104,7 @@ class PyTorchStep:
     Raises
     ------
     InputError
-        If the config asks for batch renormalisation or mixed precision, which this comparison does not have.
+        If the config asks for what this comparison does not have.
     """
 
     def __init__(self, config, table, micrograph):
@@ -117,6 +117,11 @@ class PyTorchStep:
         if "renorm" in kinds or training.precision != "float32":
             raise InputError(
                 "the PyTorch step has neither batch renormalisation nor mixed precision; leave --contenders torch out."
+            )
+        if model.discriminator_width != 1 or config.data.real_sampling != "same":
+            raise InputError(
+                "the PyTorch step has the discriminator of Table 3 and shows it the images that are encoded; leave "
+                "--contenders torch out, or model.discriminator_width and data.real_sampling."
             )
         self.config, self.model = config, model
         self.side, self.batch = config.data.image_size, training.batch_size

@@ -67,27 +67,50 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     from davegan_tf.building import load_model
     from davegan_tf.dataset import cut
     from davegan_tf.evaluation import evaluate as measure
-    from davegan_tf.evaluation import tile_places
+    from davegan_tf.evaluation import real_crops_and_noise, tile_places
     from davegan_tf.evaluation_table import format_table
     from davegan_tf.files import write_text
     from davegan_tf.inference import generate_labels, reconstruct_labels
+    from davegan_tf.report import Pictures, write_report
 
     model, step = load_model(folder)
     side, n_phases = config.data.image_size, micrograph.n_phases
     reference = micrograph.held_out if holdout else micrograph.images
     tiles = cut(reference, tile_places(reference, side), side)
+    reconstructed = reconstruct_labels(model, tiles, n_phases)
+    generated = majority_filter(generate_labels(model, count, seed), n_phases, filter_size)
     result = measure(
         micrograph.images,
-        reconstruct_labels(model, tiles, n_phases),
-        majority_filter(generate_labels(model, count, seed), n_phases, filter_size),
+        reconstructed,
+        generated,
         n_phases=n_phases,
         reference=reference if holdout else None,
         seed=seed,
     )
     result = {"data": micrograph.title, "step": step, "filter": filter_size, **result}
-    path = out / f"evaluation{'_holdout' if holdout else ''}.json"
+    suffix = "_holdout" if holdout else ""
+    path, page = out / f"evaluation{suffix}.json", out / f"report{suffix}.html"
     write_text(path, json.dumps(result, indent=2) + "\n")
+    crops, noise = real_crops_and_noise(reference, side, count, n_phases, seed)
+    write_report(
+        page,
+        result,
+        Pictures(
+            tiles,
+            reconstructed,
+            generated,
+            crops,
+            noise,
+            micrograph.images,
+            n_phases,
+            config.data.pixel_size,
+            config.data.unit,
+        ),
+        title=f"{folder.name}: {micrograph.title}, seed {config.seed}",
+        paper=micrograph.name,
+        history=folder.history if folder.history.is_file() else None,
+    )
     click.echo(f"{folder.describe()}, step {step}")
     # A stand-in has the name of its generator, for which the paper has no figures.
     click.echo(format_table(result, paper=micrograph.name))
-    click.echo(f"wrote {path}")
+    click.echo(f"wrote {path} and {page}")

@@ -17,7 +17,9 @@ import click
 @click.option("--threshold", help="For a grey image: otsu or a grey level. [default: the run's]")
 @click.option("--phases", type=click.IntRange(2, 8), help="For a grey image: number of phases.")
 def reconstruct(run, image, out, threshold, phases):
-    """Reconstruct an IMAGE (file or name): decode(encode(x)) with a model: RUN is a run folder or a packaged model's name.
+    """Reconstruct an IMAGE (file or name): decode(encode(x)).
+
+    RUN is a run folder or a packaged model's name.
 
     An image larger than the model's is cut into tiles and put together again.
     """

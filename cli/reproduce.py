@@ -18,7 +18,9 @@ def _names(allowed):
         for name in names:
             if name not in allowed():
                 likely = nearest(name, allowed())
-                advice = f"did you mean {likely}?" if likely else f"there are {', '.join(allowed())}"
+                advice = (
+                    f"did you mean {likely}?" if likely else f"there are {', '.join(allowed())}"
+                )
                 raise click.BadParameter(f'there is no "{name}"; {advice}')
         return list(dict.fromkeys(names))
 
@@ -52,8 +54,12 @@ def _seeds(ctx, parameter, value):
     help="best: configs/*.yaml; paper: configs/paper/*.yaml. [default: both]",
 )
 @click.option("--seeds", default="0", show_default=True, callback=_seeds, help="Comma-separated.")
-@click.option("--resume", is_flag=True, help="Go on: keep what is finished, continue what was begun.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
+@click.option(
+    "--resume", is_flag=True, help="Go on: keep what is finished, continue what was begun."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
+)
 @click.option(
     "--count", type=click.IntRange(2), default=256, show_default=True, help="Samples to measure."
 )
@@ -92,6 +98,59 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
     check_writable(runs, "--runs")
     check_writable(out / "table4.md", "--out")
     _run(work, runs, jobs, count, lambda: _write_table4(runs, out))
+
+
+@reproduce.command()
+@click.option("--materials", callback=_names(_materials), help="Comma-separated. [default: all]")
+@click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs", "table4"), show_default=True
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("davegan_tf", "models"),
+    show_default=True,
+)
+def models(materials, runs, out):
+    """The packaged models, made of the runs of `reproduce table4`.
+
+    Of several seeds the run is taken that has most of what it must have (docs/results/table4.md), of equals the first.
+    """
+    from davegan_tf import table4 as table
+    from davegan_tf.errors import InputError
+    from davegan_tf.files import check_writable
+    from davegan_tf.reproduction import read_result
+
+    chosen = {}
+    for material in materials:
+        jobs = _finished(runs, "best", material)
+        if jobs:
+            score = {
+                job: sum(table.must(material, read_result(job, runs)).values()) for job in jobs
+            }
+            chosen[material] = max(jobs, key=score.get)
+    if not chosen:
+        raise InputError(f"{runs}: holds no finished run; make them with `reproduce table4`.")
+    check_writable(out, "--out")
+    from cli.quiet_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from davegan_tf.packaged import package
+
+    for material, job in chosen.items():
+        path = package(job.folder(runs), material, out)
+        size = sum(file.stat().st_size for file in path.iterdir())
+        click.echo(f"wrote {path}: seed {job.seed}, {size / 1e6:.2f} MB")
+
+
+def _finished(runs, preset, material):
+    """The jobs of the finished runs, by seed."""
+    from davegan_tf import table4 as table
+
+    folders = runs.glob(f"{preset}-{material}-*")
+    seeds = sorted(int(folder.name.rpartition("-")[2]) for folder in folders)
+    jobs = [table.job(preset, material, seed) for seed in seeds]
+    return [job for job in jobs if job.finished(runs)]
 
 
 def _run(work, runs, workers, count, write):
@@ -152,15 +211,12 @@ def _write_table4(runs, out):
         of_preset = {}
         for material in table.MATERIALS:
             seeds = dict(known.get(preset, {}).get(material, {}))
-            for folder in sorted(runs.glob(f"{preset}-{material}-*")):
-                seed = folder.name.rpartition("-")[2]
-                job = table.job(preset, material, int(seed))
-                if job.finished(runs):
-                    seeds[seed] = read_result(job, runs)
-                    picture = folder / "figures" / "overview.png"
-                    if preset == "best" and seed == min(seeds, key=int) and picture.is_file():
-                        with atomic_path(out / "table4" / f"{material}.png") as temporary:
-                            shutil.copyfile(picture, temporary)
+            for job in _finished(runs, preset, material):
+                seeds[str(job.seed)] = read_result(job, runs)
+                picture = job.folder(runs).figures / "overview.png"
+                if preset == "best" and job.seed == min(map(int, seeds)) and picture.is_file():
+                    with atomic_path(out / "table4" / f"{material}.png") as temporary:
+                        shutil.copyfile(picture, temporary)
             if seeds:
                 of_preset[material] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
         results[preset] = of_preset

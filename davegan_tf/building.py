@@ -44,7 +44,9 @@ def build_model(config, n_phases):
 
 
 def load_model(run):
-    """The model of a run folder: finished, or as its newest checkpoint left it; of a packaged one, encoder and generator.
+    """The model of a run folder: finished, or as its newest checkpoint left it.
+
+    Of a packaged model, encoder and generator; its discriminator is an untrained one.
 
     Parameters
     ----------

@@ -146,7 +146,8 @@ def load_compact_weights(model, path):
     """
     variables = _weights_of_use(model)
     try:
-        with np.load(path) as file:
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as stream, np.load(stream) as file:
             values = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not readable as weights ({error}); install anew.") from None

@@ -1,4 +1,4 @@
-"""Curves as figures: the losses of a training (Figure 5), the correlations of images (Section 4.1).
+"""Curves as figures: the losses of a training (Figure 5); those of images are in :mod:`davegan_tf.statistic_curves`.
 
 Built on :class:`matplotlib.figure.Figure` without pyplot, so that nothing opens a window or keeps
 state. The suffix of the path chooses the format (png, pdf, svg).
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from davegan_tf import descriptors
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_path
-from davegan_tf.measures import Labels, evaluated_phases
 
 DOTS_PER_INCH = 200
 # Okabe and Ito's colours, distinct for colour-blind readers.
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#767676"
+COLORS = {"real crops": _GREY, "samples": _ORANGE, "white noise": _BLUE}
 # A discriminator that answers 1/3 to everything: −log(1/3) − 2 log(2/3).
 _BLIND_LOSS = np.log(3) + 2 * np.log(1.5)
 
@@ -76,67 +76,6 @@ def loss_curves(
         axes.set_ylabel("nats" if len(names) == 1 else "probability")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6))
-    figure.suptitle(title, fontsize=11)
-    save_figure(figure, path)
-
-
-def correlation_curves(
-    real: Labels,
-    generated: Labels,
-    noise: Labels,
-    n_phases: int,
-    path: str | os.PathLike[str],
-    title: str,
-    pixel_size: float | None = None,
-    unit: str | None = None,
-) -> None:
-    """S2 and its normalised autocovariance over the lag, averaged over directions.
-
-    Parameters
-    ----------
-    real, generated, noise : (n, height, width) int
-        Real crops, samples, and white noise of the same phase fractions: the mean over images,
-        and its standard deviation over images as a band (real) or thin lines (samples).
-    n_phases : int
-        For two phases label 1 is drawn, else a row for each label.
-    path : path of the picture
-    title : str
-    pixel_size, unit : optional
-        Length of a pixel's side and its unit; lags are in pixels if not given.
-    """
-    step, name = (1.0, "pixels") if pixel_size is None else (pixel_size, unit or "units")
-    phases = evaluated_phases(n_phases)
-    figure = Figure(figsize=(10, 0.6 + 3.4 * len(phases)), dpi=DOTS_PER_INCH, layout="constrained")
-    panels = figure.subplots(len(phases), 2, squeeze=False)
-    kinds = (
-        ("Two-point correlation S$_2$", descriptors.two_point_correlation),
-        ("Normalised autocovariance", descriptors.normalized_autocovariance),
-    )
-    sets = (
-        ("white noise", noise, _BLUE, "--"),
-        ("real crops", real, _GREY, "-"),
-        ("samples", generated, _ORANGE, "-"),
-    )
-    for row, phase in zip(panels, phases, strict=True):
-        for axes, (heading, function) in zip(row, kinds, strict=True):
-            for label, labels, color, line in sets:
-                curves = descriptors.radial_average(function(np.asarray(labels) == phase))
-                mean, spread = curves.mean(axis=0), curves.std(axis=0)
-                lag = step * np.arange(len(mean))
-                axes.plot(lag, mean, line, color=color, label=label, linewidth=1.8)
-                if label == "real crops":
-                    axes.fill_between(
-                        lag, mean - spread, mean + spread, color=color, alpha=0.3, lw=0
-                    )
-                elif label == "samples":
-                    axes.plot(lag, mean - spread, color=color, linewidth=0.8)
-                    axes.plot(lag, mean + spread, color=color, linewidth=0.8)
-            axes.set_title(f"{heading}, phase {phase}", loc="left", fontsize=10, fontweight="bold")
-            axes.set_xlabel(f"lag |r| ({name})")
-            axes.set_xlim(0, lag[-1])
-            _tidy(axes)
-        row[1].axhline(0, color="black", linewidth=0.6)
-    panels[0, 1].legend(frameon=False, fontsize=9, title="mean ± std over images")
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)
 

@@ -68,9 +68,9 @@ class BatchPositions:
     sampling : {"tiles", "crops"}
         "tiles": each epoch visits each tile of the grid exactly once, in an order of its own.
         The epochs follow each other without a gap, so that a batch may hold the end of one epoch
-        and the start of the next. "crops": the centre of each sample is any pixel of any image, uniformly; where the sample
-        would leave the image it is moved inside. (Corners drawn uniformly would show the rim of a
-        micrograph far less often than its middle: φ of a carbonate's crops 0.154, of all 0.139.)
+        and the start of the next. "crops": the centre of each sample is any pixel of any image,
+        uniformly; where the sample would leave the image it is moved inside. (Corners drawn
+        uniformly would show the rim of a micrograph far less often than its middle.)
     batch_size : int ≥ 1
     seed : int ≥ 0
     stream : int ≥ 0
@@ -136,10 +136,7 @@ class BatchPositions:
         first, last = first_step * self.batch_size, (first_step + n_steps) * self.batch_size
         first_epoch, end_epoch = first // n_tiles, -(-last // n_tiles)
         stream = np.concatenate(
-            [
-                self._rng(epoch).permutation(n_tiles)
-                for epoch in range(first_epoch, end_epoch)
-            ]
+            [self._rng(epoch).permutation(n_tiles) for epoch in range(first_epoch, end_epoch)]
         )
         offset = first_epoch * n_tiles
         chosen = stream[first - offset : last - offset]

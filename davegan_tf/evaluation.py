@@ -6,7 +6,6 @@ white noise gets (what no structure gives), and has a verdict; :mod:`davegan_tf.
 :mod:`davegan_tf.similarity` have those that see structure and copies.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,8 @@ def evaluate(
     training : (n_images, height, width) int
         What the model was trained on, phase labels 0 … n_phases − 1.
     reconstructed : (n, side, side) int
-        decode(encode(tile)) of the tiles of the reference at :func:`tile_places`, all or the first n, rounded to phases.
+        decode(encode(tile)) of the tiles of the reference at :func:`tile_places`, all or the first n, rounded to
+        phases.
     generated : (m, side, side) int, m ≥ 2
         decode(z) with z from the prior, rounded to phases.
     n_phases : int, ≥ 2
@@ -120,7 +120,7 @@ def evaluate(
     rng = np.random.default_rng(seed)
     side, phases = generated.shape[1], measures.evaluated_phases(n_phases)
     real = _Real(training, reference, side, 2 * len(generated), n_phases, seed)
-    noise = measures.white_noise(real.fractions, generated.shape, rng)
+    noise = measures.white_noise(real.fractions, generated.shape, np.random.default_rng(seed))
     crops, tiles, noises = (
         scorecard.describe(labels, n_phases) for labels in (real.crops, real.tiles, noise)
     )
@@ -167,6 +167,15 @@ def evaluate(
         "nearest": copies.nearest(NEAREST_SHOWN),
         "verdict": {"passed": not failed, "failed": failed, "measures": len(verdicts)},
     }
+
+
+def real_crops_and_noise(
+    reference: Labels, side: int, count: int, n_phases: int, seed: int
+) -> tuple[Labels, Labels]:
+    """The real crops, 2 · count, and the white noise, count, that :func:`evaluate` compares samples with."""
+    real = _Real(reference, reference, side, 2 * count, n_phases, seed)
+    shape = (count, side, side)
+    return real.crops, measures.white_noise(real.fractions, shape, np.random.default_rng(seed))
 
 
 class _Real:
@@ -220,18 +229,19 @@ def _reconstruction_errors(reconstructed, real, phases, rng):
 
 def _generation_errors(generated, noise, real, phases, rng):
     """E_gen over all lags and the near ones; the floor is that of real crops."""
-    sets = (generated, real.crops, noise)
-    return {
-        f"E_gen{name}": _error_record(
-            *(
-                measures.generation_errors(real.training_tiles, labels, phases, max_lag)
-                for labels in sets
-            ),
-            phases,
-            rng,
+    records = {}
+    for name, max_lag in ERRORS.items():
+
+        def errors(labels, max_lag=max_lag):
+            return measures.generation_errors(real.training_tiles, labels, phases, max_lag)
+
+        # Crops of a micrograph that is one tile are that tile: no floor.
+        alone = len(real.training_tiles) == 1
+        of_crops = np.empty((len(phases), 0)) if alone else errors(real.crops)
+        records[f"E_gen{name}"] = _error_record(
+            errors(generated), of_crops, errors(noise), phases, rng
         )
-        for name, max_lag in ERRORS.items()
-    }
+    return records
 
 
 def _error_record(errors, of_crops, of_noise, phases, rng):
@@ -248,11 +258,15 @@ def _error_record(errors, of_crops, of_noise, phases, rng):
     floors = [crops[rng.permutation(len(crops))[:n]].mean() for _ in range(RESAMPLINGS)]
     draws = rng.integers(0, len(of_images), (RESAMPLINGS, len(of_images)))
     floor = float(crops.mean())
-    return record | _against(record["value"], floor, np.std(floors), record["noise"]) | {
-        "interval": scorecard.interval(
-            scorecard.ratio(value, floor) for value in of_images[draws].mean(axis=1)
-        )
-    }
+    return (
+        record
+        | _against(record["value"], floor, np.std(floors), record["noise"])
+        | {
+            "interval": scorecard.interval(
+                scorecard.ratio(value, floor) for value in of_images[draws].mean(axis=1)
+            )
+        }
+    )
 
 
 def _against(value, floor, floor_std, noise):
@@ -352,7 +366,9 @@ class _Copies:
         summary = similarity.memorisation(of_samples, of_crops)
         threshold, floor = summary["threshold"], MEMORISED_FLOOR
         floors = [
-            similarity.memorised_share(of_crops[rng.permutation(len(of_crops))[: len(of_samples)]], threshold)
+            similarity.memorised_share(
+                of_crops[rng.permutation(len(of_crops))[: len(of_samples)]], threshold
+            )
             for _ in range(RESAMPLINGS)
         ]
         draws = rng.integers(0, len(of_samples), (RESAMPLINGS, len(of_samples)))

@@ -21,12 +21,13 @@ LABELS = {
 LEGEND = f"""\
 E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and reconstruction, sample and closest tile. They
   see little but φ; where white noise does as well as real crops, a small value proves nothing.
-φ … percolation: distance between the means over images and those of real crops (in brackets both, where it is one number).
+φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
-  as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places.
+  as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;
+  both relative to what chance gives for the two images' phase fractions.
 floor: for E_rec, E_gen and the last three what real crops get; else the standard error that the size of the micrograph
   leaves in its own mean, from halves without a common pixel. noise: white noise of the same φ.
-ratio: value over floor (where more is better: floor over value); PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY:g}.
+ratio: value over floor (more is better: floor over value); PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}.
 strict: value over what sets of overlapping crops of this very micrograph differ by; also new material exceeds 2."""
 
 
@@ -57,11 +58,9 @@ def rows(
     """The cells below HEAD; a row of one cell is a heading."""
     published = PAPER_TABLE_4.get(paper, {}) if isinstance(paper, str) else paper or {}
     counts = result["counts"]
-    where = "held-out tiles" if result["holdout"] else "tiles"
-    cells = [(f"Reconstructions of {counts['tiles']} {where}",)]
-    cells += [
-        _row(name, record, published) for name, record in result["reconstructions"].items()
-    ]
+    tiles = f"{counts['tiles']} {'held-out ' if result['holdout'] else ''}tile"
+    cells = [(f"Reconstructions of {tiles}{'s' if counts['tiles'] > 1 else ''}",)]
+    cells += [_row(name, record, published) for name, record in result["reconstructions"].items()]
     cells += [(f"{counts['samples']} samples of the prior",)]
     cells += [_row(name, record, published) for name, record in result["samples"].items()]
     return cells
@@ -70,6 +69,8 @@ def rows(
 def verdict(result: Mapping[str, Any]) -> str:
     """One line: whether all measures pass, and which do not."""
     judged, failed = result["verdict"]["measures"], result["verdict"]["failed"]
+    if not judged:
+        return "NO VERDICT: there is too little material to judge by."
     if not failed:
         return f"PASS: all {judged} measures."
     names = []

@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from davegan_tf.curves import DOTS_PER_INCH, correlation_curves, loss_curves, save_figure
+from davegan_tf.curves import DOTS_PER_INCH, loss_curves, save_figure
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_path
 from davegan_tf.measures import Labels
 
-__all__ = ["correlation_curves", "image_grid", "loss_curves", "overview", "save_png", "to_grey"]
+__all__ = ["image_grid", "loss_curves", "overview", "save_png", "to_grey"]
 
 Rgb = NDArray[np.uint8]
 

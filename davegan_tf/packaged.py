@@ -19,9 +19,9 @@ from davegan_tf.run_folder import RunFolder
 MODELS = Path(__file__).parent / "models"
 
 
-def names(models: Path = MODELS) -> list[str]:
+def names() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(path.name for path in models.glob("*") if (path / "weights.npz").is_file())
+    return sorted(path.parent.name for path in MODELS.glob("*/weights.npz"))
 
 
 def find_run(run: Path) -> RunFolder:
@@ -50,7 +50,7 @@ def is_packaged(folder: RunFolder) -> bool:
     return folder.path.parent == MODELS
 
 
-def package(folder: RunFolder, name: str, models: Path = MODELS) -> Path:
+def package(folder: RunFolder, name: str, models: Path) -> Path:
     """Make a packaged model of a finished and evaluated run.
 
     Parameters
@@ -94,7 +94,9 @@ def _card(name: str, config: Any, manifest: Mapping[str, Any], evaluation: Mappi
     data, machine = manifest["data"], manifest["machine"]
     source = f"the micrograph `{name}`" if name in NAMED else f"the built-in generator `{name}`"
     licence = NAMED[name].licence if name in NAMED else "none needed: it is generated"
-    versions = ", ".join(f"{package} {version}" for package, version in manifest["versions"].items())
+    versions = ", ".join(
+        f"{package} {version}" for package, version in manifest["versions"].items()
+    )
     shape = " × ".join(map(str, data["shape"][1:]))
     return f"""# {name}
 

@@ -1,4 +1,7 @@
-"""What may be done to samples after they are generated: filters against stray pixels (Section 4.3 leaves it to future work)."""
+"""What may be done to samples after they are generated: a filter against stray pixels.
+
+Section 4.3 leaves "a proper post-processing procedure" to future work.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -49,7 +49,7 @@ def write_report(
     path : path of the page, usually with the suffix .html
     result : dict
         What :func:`davegan_tf.evaluation.evaluate` returned, also after a round trip through JSON, with ``data`` (name
-        of the micrograph) and ``step`` (of the training).
+        of the micrograph) and ``step`` (of the training), and ``filter`` (size of the samples' majority filter) if any.
     pictures : Pictures
     title : str
         Of the page, for example the run's name.
@@ -121,6 +121,8 @@ def _heading(result, pictures, title):
         "Images": f"{side} × {side} pixels, {result['n_phases']} phases",
         "Measured": f"{tiles} and {crops} of the {where}, {samples}",
     }
+    if result.get("filter", 1) > 1:
+        facts["Filter of the samples"] = f"majority, size {result['filter']}"
     if pictures.pixel_size is not None:
         facts["Pixel size"] = f"{pictures.pixel_size:g} {pictures.unit or 'units'}"
     items = "\n".join(

@@ -97,29 +97,37 @@ def nearest_section(result: Mapping[str, Any], pictures: Pictures) -> str:
     threshold = result["samples"].get("memorisation", {}).get("threshold")
     pairs = []
     for pair in result.get("nearest", []):
-        sample, distance = pair["sample"], pair["distance"]
+        sample = pair["sample"]
         image = pictures.generated[sample]
-        place = similarity.window(pictures.training, pair["place"], pair["shift"], len(image))
+        piece = similarity.window(pictures.training, pair["place"], pair["shift"], len(image))
         number, row, column = pair["place"]
         where = f"row {row}, column {column}"
         if len(pictures.training) > 1:
             where = f"image {number}, {where}"
         if any(pair["shift"]):
             where += f", shifted by {pair['shift'][0]} rows and {pair['shift'][1]} columns"
-        text = f"sample {sample}: {_percent(distance)} of pixels differ from {where}"
-        if threshold is not None and distance < threshold:
-            text += " (nearer than 99 % of real crops)"
+        text = (
+            f"sample {sample}: {_percent(pair['distance'])} of pixels differ from {where}; "
+            f"relative distance {pair['relative']:.2f}"
+        )
+        if threshold is not None and pair["relative"] < threshold:
+            text += ", counted as memorised"
         names = f"Sample {sample} again", f"Training data most like sample {sample}"
-        pairs.append(_pair((image, place), names, text, pictures.n_phases))
+        pairs.append(_pair((image, piece), names, text, pictures.n_phases))
     if not pairs:
         return ""
     limit = ""
-    if threshold:
-        limit = f" Of real crops, 1 % differ by less than {_percent(threshold)} from other places of the training data."
+    if threshold is not None:
+        limit = (
+            f" One real crop in a hundred is nearer than {threshold:.2f} to another place of the training data; "
+            "samples that are count as memorised."
+        )
     return f"""\
 <h2>Samples most like the training data</h2>
 <p>Left a sample, right the piece of the training data that agrees with it in the most pixels, also shifted \
-periodically as the training's augmentation does; the most alike pairs first. Copies would be seen here.{limit}</p>
+periodically as the training's augmentation does; the most alike pairs first. Copies would be seen here. The relative \
+distance is the share of differing pixels over what chance gives for these phase fractions: 0 is a copy, 1 has nothing \
+in common.{limit}</p>
 <div class="gallery">
 {_joined(pairs)}
 </div>"""

@@ -2,7 +2,8 @@
 
 ``runs/<name>/`` holds ``config.yaml`` (fully resolved), ``manifest.json`` (what made the run: package versions,
 seed, data, machine, wall time), ``history.csv`` (one row per chunk of steps), ``checkpoints/``,
-``model.weights.h5`` (the finished model; in a packaged one ``weights.npz``), ``evaluation.json`` and ``figures/``. No TensorFlow is imported here.
+``model.weights.h5`` (the finished model; in a packaged one ``weights.npz``), ``evaluation.json``, ``report.html`` and
+``figures/``. No TensorFlow is imported here.
 """
 
 import contextlib

@@ -2,13 +2,14 @@
 
 A statistic describes every image by a few numbers (`features`); two sets of images are as far apart as the root mean
 square difference of their mean features. The *floor* is half that distance between two random halves of the
-micrograph's tiles, which have no pixel in common: the standard error that the finite size of the micrograph leaves in its
-own mean. (Halves of n tiles each differ by σ √(2 / n), the mean of all 2 n has the standard error σ / √(2 n).) A set passes a
-statistic if it is at most two standard errors away; new material of the same kind does, white noise does not.
+micrograph's tiles, which have no pixel in common: the standard error that the finite size of the micrograph leaves in
+its own mean. (Halves of n tiles each differ by σ √(2 / n), the mean of all 2 n has the standard error σ / √(2 n).)
+A set passes a statistic if it is at most two standard errors away; new material of the same kind does, white noise
+does not.
 
-The *strict* floor is the distance between two sets of random crops, as large as the set that is judged, from anywhere in
-the micrograph. Hundreds of crops of one micrograph overlap: they show that the model has this micrograph's very numbers,
-and new material of the same kind misses them (see tests/test_scorecard.py).
+The *strict* floor is the distance between two sets of random crops, as large as the set that is judged, from anywhere
+in the micrograph. Hundreds of crops of one micrograph overlap: a set within twice this floor has this micrograph's very
+numbers; new material of the same kind has not (tests/test_scorecard.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -128,7 +129,7 @@ def judge(
     dict
         Name of the statistic → record: ``value`` and ``noise`` (distances from the real crops), ``floor`` (``mean`` and
         ``std`` over halvings of the tiles), ``ratio`` and ``noise_ratio`` to the floor, the ratio's 95 % ``interval``
-        (bootstrap over images and crops), ``strict_ratio`` (see above), ``per_phase`` (ratios) and ``passed``; where the
+        (bootstrap over images and crops), ``strict_ratio`` (see above), ``per_phase`` (ratios), ``passed``; where the
         statistic is a single number, also ``images`` and ``real`` (that number, by phase). Distances and ratios are
         means over phases. None: a ratio to a floor of zero, or everything but the value and the noise where there
         are too few tiles for a floor; ``passed`` is then None, too.
@@ -234,9 +235,7 @@ def mean(ratios: Iterable[float | None]) -> float | None:
     return None if None in ratios else float(np.mean(ratios))
 
 
-def interval(
-    ratios: Iterable[float | None], estimate: float | None = None
-) -> list[float] | None:
+def interval(ratios: Iterable[float | None], estimate: float | None = None) -> list[float] | None:
     """Percentile bootstrap: lower and upper limit; None if one of the ratios is.
 
     A distance only grows by resampling; with ``estimate``, the distance without, the resampled ones are moved to have

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from davegan_tf import descriptors, scorecard
+from davegan_tf.curves import COLORS
 from davegan_tf.measures import Labels, evaluated_phases
 
 # Those of `davegan_tf.curves`.
-COLORS = {"real crops": "#767676", "samples": "#D55E00", "white noise": "#0072B2"}
 LINES = {"real crops": "-", "samples": "-", "white noise": "--"}
 DIRECTIONS = ("vertical", "horizontal")
 # Inches: legible at the width of a phone.

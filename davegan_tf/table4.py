@@ -81,8 +81,8 @@ def document(table: Mapping[str, Any], command: str) -> str:
         "",
         f"Made by `{command}`; every figure is in [`table4.json`](table4.json). Each run: 20,000 epochs, 80,000 steps.",
         "E is the error of Eq. 12. *Floor* is what real crops get, *noise* what white noise of the same φ gets:",
-        "E_gen cannot tell them apart, which is why the scorecard below has other measures too. Where there is more than",
-        "one seed, the figure is the median. `–`: not run yet.",
+        "E_gen cannot tell them apart, which is why the scorecard below has other measures, too. Of more than one seed",
+        "the figure is the median.",
     ]
     for preset, materials in table.items():
         if not materials:
@@ -150,14 +150,23 @@ def _scorecards(materials):
         for material, results in materials.items()
     ]
     note = (
-        f"A measure passes up to {LIMIT:g} floors (diversity from {LEAST_DIVERSITY:g}: here 1 / diversity); **bold**: it does not. In "
-        "brackets the ratio to the strict floor, which new material of the same kind exceeds, too."
+        f"A measure passes up to {LIMIT:g} floors (diversity from {LEAST_DIVERSITY}; here 1 / diversity); **bold**: it "
+        "does not. In brackets the ratio to the strict floor, which new material of the same kind exceeds, too."
     )
     return [note, "", *_markdown(head, rows + noise)]
 
 
 def _runs(materials):
-    head = ("run", "φ of samples", "true", "spread of φ over real", "diversity", "coverage", "memorised", "minutes")
+    head = (
+        "run",
+        "φ of samples",
+        "true",
+        "spread of φ over real",
+        "diversity",
+        "coverage",
+        "memorised",
+        "minutes",
+    )
     rows = []
     for material, results in materials.items():
         for seed, result in results.items():
@@ -182,7 +191,7 @@ def _runs(materials):
             )
     machine = next(iter(next(iter(materials.values())).values()))["machine"]
     return [
-        f"Machine: {machine['cores']} cores, {machine['processor']}; minutes are of wall time, side by side with another run.",
+        f"Machine: {machine['cores']} cores, {machine['processor']}. Minutes are of wall time.",
         "",
         *_markdown(head, rows),
     ]
@@ -191,7 +200,8 @@ def _runs(materials):
 def _pictures(materials):
     lines = []
     for material in materials:
-        lines += [f"### {material}", "", f"![Originals, reconstructions and samples of {material}](table4/{material}.png)", ""]
+        picture = f"![Originals, reconstructions and samples of {material}](table4/{material}.png)"
+        lines += [f"### {material}", "", picture, ""]
     return lines
 
 

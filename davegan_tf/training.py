@@ -266,9 +266,7 @@ class _Session:
 
 def _positions(config, micrograph, sampling, stream=0):
     shape, side = micrograph.images.shape, config.data.image_size
-    return BatchPositions(
-        shape, side, sampling, config.training.batch_size, config.seed, stream
-    )
+    return BatchPositions(shape, side, sampling, config.training.batch_size, config.seed, stream)
 
 
 def recalibrate(model, config, micrograph):

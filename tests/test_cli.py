@@ -84,7 +84,10 @@ def test_version(capsys):
     ("arguments", "words"),
     [
         (["trian"], 'There is no command "trian". Did you mean train?'),
-        (["zzzzz"], "There are train, generate, reconstruct, evaluate, export, data, benchmark."),
+        (
+            ["zzzzz"],
+            "There are train, generate, reconstruct, evaluate, reproduce, export, data, benchmark.",
+        ),
         (["--verison"], "No such option"),
         ([], "Usage:"),
     ],

@@ -13,11 +13,13 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from conftest import settings
 
 from cli import quiet_tensorflow
 from cli.main import main
 from davegan_tf import registry
 from davegan_tf.micrographs import load_from_config
+from davegan_tf.postprocessing import majority_filter
 from davegan_tf.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
@@ -151,7 +153,7 @@ def test_evaluate(name, request, tmp_path, capsys, monkeypatch):
     folder = trained.run.relative_to(trained.home)
     assert run("evaluate", folder, "--count", 8) == 0
     said = capsys.readouterr().out
-    for phrase in ("E_rec", "E_gen", "φ of phase 1", "real crops", "white noise"):
+    for phrase in ("E_rec", "E_gen", "φ, mean", "memorised share", "floor", "noise", "FAIL: "):
         assert phrase in said
     assert f"wrote {folder / 'evaluation.json'}" in said
     result = json.loads((folder / "evaluation.json").read_text())
@@ -160,6 +162,44 @@ def test_evaluate(name, request, tmp_path, capsys, monkeypatch):
     again = (folder / "evaluation.json").read_bytes()
     assert run("evaluate", folder, "--count", 8) == 0
     assert (folder / "evaluation.json").read_bytes() == again
+
+
+def test_evaluate_on_what_was_held_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = settings(data__micrograph_size=256, data__holdout=0.25, training__epochs=1)
+    values += settings(training__chunk_steps=1, training__recalibrate="false")
+    assert run("train", "--config", "quickstart.yaml", *values, "--run-dir", "runs/part") == 0
+    assert "192 × 256 pixels" in capsys.readouterr().out
+    assert run("evaluate", "runs/part", "--count", 8, "--holdout") == 0
+    assert "Reconstructions of 4 held-out tiles" in capsys.readouterr().out
+    result = json.loads(Path("runs/part/evaluation_holdout.json").read_text())
+    assert result["holdout"] and result["counts"]["tiles"] == 4
+    assert not Path("runs/part/evaluation.json").exists()
+    assert run("evaluate", "runs/part", "--count", 8) == 0
+    assert json.loads(Path("runs/part/evaluation.json").read_text())["counts"]["tiles"] == 12
+    # The digest is that of all the data.
+    manifest = RunFolder("runs/part").read_manifest()
+    assert manifest["data"]["shape"] == [1, 192, 256]
+
+
+def test_evaluate_says_that_nothing_was_held_out(grains, davegan, no_tensorflow):
+    done = davegan("evaluate", grains.run, "--holdout", cwd=grains.home, env=no_tensorflow)
+    assert_refused(done, "train with --set data.holdout=0.25")
+
+
+def test_filtered_samples_have_fewer_stray_pixels(grains, tmp_path, capsys):
+    for size, name in ((1, "as_they_are"), (3, "filtered")):
+        out = tmp_path / f"{name}.npy"
+        assert run("generate", grains.run, "--out", out, "--filter", size) == 0
+    plain, filtered = (np.load(tmp_path / f"{name}.npy") for name in ("as_they_are", "filtered"))
+    np.testing.assert_array_equal(majority_filter(plain, 2), filtered)
+    assert (plain != filtered).any()
+    assert run("evaluate", grains.run, "--count", 8, "--filter", 3, "--out", tmp_path) == 0
+    assert json.loads((tmp_path / "evaluation.json").read_text())["filter"] == 3
+    capsys.readouterr()
+    assert run("generate", grains.run, "--out", tmp_path / "x.npy", "--filter", 2) == 2
+    assert "expected an odd number of pixels" in capsys.readouterr().err
+    assert not (tmp_path / "x.npy").exists()
 
 
 def test_evaluate_refuses_other_data(three_phases, tmp_path, davegan, no_tensorflow, tree):

@@ -77,17 +77,38 @@ def test_seeds_differ(sampling):
     assert (first != second).any()
 
 
-def test_crops_cover_all_positions_uniformly():
+def test_crops_have_any_pixel_as_their_centre_moved_inside():
     shape, side = (2, 36, 34), 32  # 2 × 5 × 3 positions
     batches = dataset.BatchPositions(shape, side, "crops", 30, seed=3)
     positions = batches.positions(0, 400).reshape(-1, 3)
     counts = np.zeros((2, 5, 3), int)
     np.add.at(counts, tuple(positions.T), 1)
-    assert counts.min() > 0
-    expected = len(positions) / counts.size
+    # A centre within half a side of the rim is moved: 17 of 36 rows to the first place, 1, 1, 1 and 16.
+    rows, columns = np.array([17, 1, 1, 1, 16]) / 36, np.array([17, 1, 16]) / 34
+    expected = len(positions) / 2 * np.stack([np.outer(rows, columns)] * 2)
     chi_squared = ((counts - expected) ** 2 / expected).sum()
     assert chi_squared < 58  # 99.9 % quantile for 29 degrees of freedom
     assert batches.samples_per_epoch == 2  # tiles
+
+
+def test_crops_show_the_whole_micrograph_about_equally():
+    batches = dataset.BatchPositions((1, 256, 256), 64, "crops", 50, seed=0)
+    seen = np.zeros((256, 256))
+    for _, row, column in batches.positions(0, 200).reshape(-1, 3):
+        seen[row : row + 64, column : column + 64] += 1
+    share = seen.mean(axis=1) / seen.mean()
+    # Corners drawn uniformly would see the outermost row in 1 of 193 crops, a middle one in 64 of them.
+    assert share[0] > 0.4
+    assert share.max() < 1.7
+
+
+def test_streams_are_independent_and_the_first_is_as_it_was():
+    def positions(**stream):
+        return dataset.BatchPositions((1, 256, 256), 64, "crops", 40, 0, **stream).positions(0, 50)
+
+    np.testing.assert_array_equal(positions(), positions(stream=0))
+    first, second = (positions(stream=stream).reshape(-1, 3)[:, 1] for stream in (0, 1))
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
 
 
 def test_cut_takes_the_pixels_at_each_position():

@@ -136,15 +136,6 @@ def test_overview_shows_every_pixel_of_the_three_sets(tmp_path):
         np.testing.assert_array_equal(shown, block)
 
 
-@pytest.mark.parametrize("n_phases", [2, 3])
-def test_correlation_curves_have_a_row_of_panels_a_phase(tmp_path, n_phases):
-    real, generated, noise = np.random.default_rng(0).integers(0, n_phases, (3, 4, 16, 16))
-    path = tmp_path / "curves.png"
-    figures.correlation_curves(real, generated, noise, n_phases, path, "t", 0.5, "µm")
-    rows = 1 if n_phases == 2 else 3
-    assert iio.imread(path).shape[0] == pytest.approx(200 * (0.6 + 3.4 * rows), abs=1)
-
-
 def test_figures_need_neither_pyplot_nor_tensorflow():
     code = (
         "import sys, davegan_tf.figures, davegan_tf.evaluation;"

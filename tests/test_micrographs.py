@@ -12,7 +12,7 @@ from PIL import Image
 
 from davegan_tf import registry
 from davegan_tf.errors import InputError
-from davegan_tf.micrographs import NAMED, load_micrograph
+from davegan_tf.micrographs import NAMED, hold_out, load_micrograph
 
 ALLOY = NAMED["alloy"]
 
@@ -247,3 +247,30 @@ def test_bad_sources(tmp_path):
     many = tmp_path / "many.npy"
     np.save(many, np.arange(64 * 64).reshape(64, 64) % 4)
     refused("more than the 3 phases", many, phases=3)
+
+
+# hold_out
+
+
+def test_the_bottom_rows_are_held_out_and_the_digest_is_of_all():
+    whole = load_micrograph("grains", micrograph_size=256)
+    part = hold_out(whole, 0.25, 64)
+    assert part.images.shape == (1, 192, 256)
+    assert part.held_out.shape == (1, 64, 256)
+    np.testing.assert_array_equal(np.concatenate([part.images, part.held_out], 1), whole.images)
+    assert part.digest == whole.digest
+    assert whole.held_out is None
+
+
+def test_of_several_images_the_last_are_held_out():
+    whole = load_micrograph("ellipses", count=10)
+    part = hold_out(whole, 0.3, 32)
+    assert (len(part.images), len(part.held_out)) == (7, 3)
+    np.testing.assert_array_equal(part.held_out, whole.images[7:])
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_each_part_must_hold_an_image(share):
+    whole = load_micrograph("grains", micrograph_size=256)
+    with pytest.raises(InputError, match=r"data\.holdout.*between 0\.25 and 0\.75"):
+        hold_out(whole, share, 64)

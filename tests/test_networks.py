@@ -325,9 +325,24 @@ OPTIONS = {
 }
 
 
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_wider_discriminator_has_more_filters_in_all_layers_but_the_last(width):
+    discriminator = Discriminator(image_size=64, width=width)
+    convolutions = [x for x in discriminator.stack.layers if isinstance(x, keras.layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [
+        4 * width,
+        8 * width,
+        16 * width,
+        32 * width,
+        1,
+    ]
+    assert discriminator.logits(inputs("discriminator", 64, 1, 32, batch=2)).shape == (2,)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_config_round_trip_and_clone(kind):
-    options = OPTIONS | ({"output_normalization": "none"} if kind == "discriminator" else {})
+    own = {"output_normalization": "none", "width": 2}
+    options = OPTIONS | (own if kind == "discriminator" else {})
     network = NETWORKS[kind](name="mine", **options)
     config = network.get_config()
     assert options.items() <= config.items()

@@ -397,7 +397,9 @@ def test_nearest_pairs_are_sample_and_what_it_was_copied_from(grains, no_curves)
     assert captions[0].startswith(
         "sample 2: 0.0 % of pixels differ from row 16, column 32, shifted by 3 rows"
     )
-    assert captions[1].startswith("sample 7: 0.0 % of pixels differ from row 5, column 9 (nearer")
+    assert captions[1] == (
+        "sample 7: 0.0 % of pixels differ from row 5, column 9; relative distance 0.00, counted as memorised"
+    )
     images = page.images()
     for number in (2, 7):
         for name in ("Sample {} again", "Training data most like sample {}"):
@@ -406,6 +408,21 @@ def test_nearest_pairs_are_sample_and_what_it_was_copied_from(grains, no_curves)
             )
     last = result["nearest"][-1]
     assert f"sample {last['sample']}: {100 * last['distance']:.1f} %" in captions[-1]
+    assert f"relative distance {last['relative']:.2f}" in captions[-1]
+    threshold = result["samples"]["memorisation"]["threshold"]
+    assert f"One real crop in a hundred is nearer than {threshold:.2f}" in page.text()
+    # The threshold lies between pixels that differ and those over what chance gives.
+    threshold = (last["distance"] + last["relative"]) / 2
+    page = Page(
+        report.report(
+            changed(result, name="memorisation", threshold=threshold), pictures, title="t"
+        )
+    )
+    memorised = [
+        text.endswith("memorised") for _, text in page.all("figcaption") if "relative" in text
+    ]
+    assert memorised == [pair["relative"] < threshold for pair in result["nearest"]]
+    assert memorised[0] and not memorised[-1]
 
 
 def test_losses_are_drawn_if_there_is_a_history(grains, no_curves, history):
@@ -426,11 +443,13 @@ def test_facts_name_data_step_seed_and_counts(page, grains):
         "16 × 16 pixels, 2 phases",
         "16 tiles and 80 crops of the micrograph, 40 samples",
     ]
+    assert "majority" not in page.text()
 
 
-def test_holdout_is_named(grains, no_curves):
+def test_holdout_and_filter_are_named(grains, no_curves):
     result, pictures = grains
-    page = Page(report.report({**result, "holdout": True}, pictures, title="t"))
+    page = Page(report.report({**result, "holdout": True, "filter": 3}, pictures, title="t"))
+    assert "majority, size 3" in page.text()
     assert "of the held-out part of the micrograph" in page.text()
     assert "Reconstructions of 16 held-out tiles" in page.text()
 

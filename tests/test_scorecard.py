@@ -77,9 +77,7 @@ def test_the_spread_is_compared_where_the_spread_is_meant():
     assert records["volume_fraction"]["value"] == pytest.approx(1)
     ddof = np.std(crops, ddof=1) - np.std(images, ddof=1)
     assert records["volume_fraction_spread"]["value"] == pytest.approx(ddof)
-    assert records["volume_fraction_spread"]["images"]["1"] == pytest.approx(
-        np.std(images, ddof=1)
-    )
+    assert records["volume_fraction_spread"]["images"]["1"] == pytest.approx(np.std(images, ddof=1))
 
 
 def test_nothing_is_judged_where_there_are_too_few_tiles():
@@ -143,19 +141,23 @@ def test_describe_has_every_phase_that_a_statistic_sees():
     )
 
 
-# --- on materials ------------------------------------------------------------------------------------------------------
+# --- on materials
 
 
 def crops(micrograph, count, seed):
     shape = micrograph.shape
-    return cut(micrograph, BatchPositions(shape, SIDE, "crops", count, seed).positions(0, 1)[0], SIDE)
+    return cut(
+        micrograph, BatchPositions(shape, SIDE, "crops", count, seed).positions(0, 1)[0], SIDE
+    )
 
 
 def judged(images, micrograph):
     tiles = cut(micrograph, tile_positions(micrograph.shape, SIDE), SIDE)
     fractions = measures.phase_fractions(tiles, 2).mean(axis=0)
     noise = measures.white_noise(fractions, (64, SIDE, SIDE), np.random.default_rng(7))
-    described = [scorecard.describe(x, 2) for x in (images, crops(micrograph, 512, 0), tiles, noise)]
+    described = [
+        scorecard.describe(x, 2) for x in (images, crops(micrograph, 512, 0), tiles, noise)
+    ]
     return scorecard.judge(*described, np.random.default_rng(0), resamplings=10)
 
 

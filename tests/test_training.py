@@ -481,6 +481,51 @@ def test_means_over_a_chunk():
 # Parts
 
 
+class Watching(Fake):
+    """Reports the first pixels of what it is given, as losses."""
+
+    def __init__(self):
+        super().__init__(0, 0.0)
+
+    def update(self, images, real_images, *_):
+        means = {"kl_loss": tf.reduce_mean(images), "encoder_loss": tf.reduce_mean(real_images)}
+        return dict.fromkeys(LOGS, tf.ones(())) | means
+
+
+def test_the_discriminator_may_be_shown_other_images():
+    images = np.zeros((2, 32, 32), np.uint8)
+    images[1] = 1
+    chunk = Chunk(Watching(), images, n_phases=2)
+    first, second = np.zeros((3, 4, 3), np.int32), np.zeros((3, 4, 3), np.int32)
+    second[..., 0] = 1
+    logs = chunk.run(first, second)
+    assert (logs["kl_loss"], logs["encoder_loss"]) == (0, 1)
+    logs = chunk.run(second)
+    assert (logs["kl_loss"], logs["encoder_loss"]) == (1, 1)
+
+
+def test_training_gives_the_discriminator_its_own_crops(monkeypatch, tmp_path):
+    seen = []
+
+    def run(self, positions, real_positions=None):
+        seen.append((positions, real_positions))
+        return dict.fromkeys(LOGS, 1.0) | {"finite_steps": len(positions)}
+
+    monkeypatch.setattr(Chunk, "run", run)
+    for sampling in ("crops", "tiles", "same"):
+        source = ("data.source=grains", "data.micrograph_size=80", "training.batch_size=2")
+        config, data = tiny(f"data.real_sampling={sampling}", *source)
+        training.train(config, data, RunFolder(tmp_path / sampling))
+        # The first call compiles, and runs nothing.
+        encoded, real = (np.concatenate(part[1:]) for part in zip(*seen, strict=True))
+        assert len(encoded) == len(real) == 12
+        seen.clear()
+        side = config.data.image_size
+        assert (encoded % side == 0)[..., 1:].all()
+        assert (real % side == 0)[..., 1:].all() == (sampling != "crops")
+        assert (encoded == real).all() == (sampling == "same")
+
+
 @pytest.mark.parametrize("n_phases", [2, 3])
 def test_a_chunk_cuts_as_the_dataset_does(n_phases):
     from davegan_tf.dataset import BatchPositions, cut, encode_phases
