@@ -39,11 +39,62 @@ def _presets():
     return list(PRESETS)
 
 
+def _variants():
+    from davegan_tf.ablation import VARIANTS
+
+    return list(VARIANTS)
+
+
 def _seeds(ctx, parameter, value):
     seeds = [part.strip() for part in value.split(",")]
     if not all(seed.isdigit() for seed in seeds):
         raise click.BadParameter(f'"{value}" is no list of seeds; expected numbers such as 0,1,2')
     return list(dict.fromkeys(map(int, seeds)))
+
+
+def _runs_options(name):
+    """Options of every command that trains."""
+    options = (
+        click.option(
+            "--seeds", default="0", show_default=True, callback=_seeds, help="Comma-separated."
+        ),
+        click.option(
+            "--resume", is_flag=True, help="Go on: keep what is finished, continue what was begun."
+        ),
+        click.option(
+            "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
+        ),
+        click.option(
+            "--count",
+            type=click.IntRange(2),
+            default=256,
+            show_default=True,
+            help="Samples to measure.",
+        ),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="For all runs; repeatable.",
+        ),
+        click.option(
+            "--runs", type=click.Path(path_type=Path), default=Path("runs", name), show_default=True
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            default=Path("docs", "results"),
+            show_default=True,
+        ),
+    )
+
+    def decorate(command):
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @reproduce.command()
@@ -53,25 +104,7 @@ def _seeds(ctx, parameter, value):
     callback=_names(_presets),
     help="best: configs/*.yaml; paper: configs/paper/*.yaml. [default: both]",
 )
-@click.option("--seeds", default="0", show_default=True, callback=_seeds, help="Comma-separated.")
-@click.option(
-    "--resume", is_flag=True, help="Go on: keep what is finished, continue what was begun."
-)
-@click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
-)
-@click.option(
-    "--count", type=click.IntRange(2), default=256, show_default=True, help="Samples to measure."
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="For all runs; repeatable."
-)
-@click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs", "table4"), show_default=True
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("docs", "results"), show_default=True
-)
+@_runs_options("table4")
 def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out):
     """Table 4: every material trained, evaluated and judged by the scorecard.
 
@@ -79,25 +112,40 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
     with --resume.
     """
     from davegan_tf import table4 as table
-    from davegan_tf.config import load_config
-    from davegan_tf.errors import InputError
-    from davegan_tf.files import check_writable
 
     work = [
-        table.job(preset, material, seed)._replace(overrides=overrides)
+        table.job(preset, material, seed)
         for preset in presets
         for seed in seeds
         for material in materials
     ]
-    for job in work:
-        load_config(job.config, list(overrides))
-        if not resume and job.folder(runs).path.exists():
-            raise InputError(
-                f"{job.folder(runs).path}: exists already; go on with --resume, or name another folder with --runs."
-            )
-    check_writable(runs, "--runs")
-    check_writable(out / "table4.md", "--out")
-    _run(work, runs, jobs, count, lambda: _write_table4(runs, out))
+    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_table4(runs, out))
+
+
+@reproduce.command()
+@click.option(
+    "--materials",
+    callback=_names(_materials),
+    default="alloy,copolymer",
+    show_default=True,
+    help="Comma-separated.",
+)
+@click.option("--variants", callback=_names(_variants), help="Comma-separated. [default: all]")
+@_runs_options("ablation")
+def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, out):
+    """What each of our settings brings: one change at a time, a fifth of the training.
+
+    Writes OUT/ablation.md and OUT/ablation.json after each run. Interrupt at any time and go on with --resume.
+    """
+    from davegan_tf import ablation as table
+
+    work = [
+        table.job(variant, material, seed)
+        for seed in seeds
+        for variant in variants
+        for material in materials
+    ]
+    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_ablation(runs, out))
 
 
 @reproduce.command()
@@ -153,9 +201,21 @@ def _finished(runs, preset, material):
     return [job for job in jobs if job.finished(runs)]
 
 
-def _run(work, runs, workers, count, write):
+def _run(work, overrides, resume, runs, workers, count, out, write):
+    from davegan_tf.config import load_config
+    from davegan_tf.errors import InputError
+    from davegan_tf.files import check_writable
     from davegan_tf.reproduction import run_all
 
+    work = [job._replace(overrides=(*job.overrides, *overrides)) for job in work]
+    for job in work:
+        load_config(job.config, list(job.overrides))
+        if not resume and job.folder(runs).path.exists():
+            raise InputError(
+                f"{job.folder(runs).path}: exists already; go on with --resume, or name another folder with --runs."
+            )
+    check_writable(runs, "--runs")
+    check_writable(out / "table.md", "--out")
     missing = [job for job in work if not job.finished(runs)]
     click.echo(f"{len(work)} runs, {len(work) - len(missing)} of them finished")
     if len(missing) < len(work):
@@ -194,6 +254,34 @@ def _stopped_by_signals():
             signal.signal(signal.SIGTERM, before)
 
     return installed()
+
+
+def _write_ablation(runs, out):
+    import json
+
+    from davegan_tf import ablation as table
+    from davegan_tf.files import write_text
+    from davegan_tf.reproduction import read_result
+
+    path = out / "ablation.json"
+    known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    results, all_seeds = {}, set()
+    for material in _materials():
+        of_material = {}
+        for variant in table.VARIANTS:
+            seeds = dict(known.get(material, {}).get(variant, {}))
+            for folder in runs.glob(f"{variant}-{material}-*"):
+                job = table.job(variant, material, int(folder.name.rpartition("-")[2]))
+                if job.finished(runs):
+                    seeds[str(job.seed)] = read_result(job, runs)
+            if seeds:
+                of_material[variant] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
+                all_seeds |= set(map(int, seeds))
+        if of_material:
+            results[material] = of_material
+    write_text(path, json.dumps(results, indent=1) + "\n")
+    command = f"python -m cli reproduce ablation --seeds {','.join(map(str, sorted(all_seeds)))}"
+    write_text(out / "ablation.md", table.document(results, command))
 
 
 def _write_table4(runs, out):

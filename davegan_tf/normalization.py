@@ -98,7 +98,8 @@ def recalibrate(network, batches):
     """Re-estimate the moving statistics of a network's batch normalisations, at fixed weights.
 
     After training the moving averages lag behind the weights and carry the noise of the last batches; here each becomes
-    the plain mean over ``batches``.
+    the plain mean over ``batches``. A channel that is the same in all of them (all tiles of a checkerboard are alike) is
+    only centred, with a variance of 1: of a variance of 0 gradients would grow by 1 / √epsilon.
 
     Parameters
     ----------
@@ -117,6 +118,10 @@ def recalibrate(network, batches):
             for norm in norms:
                 norm.momentum = count / (count + 1.0)
             network(batch, training=True)
+        for norm in norms:
+            variance = norm.moving_variance
+            constant = variance < 1e-3 * norm.epsilon
+            variance.assign(tf.where(constant, tf.ones_like(variance), variance))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

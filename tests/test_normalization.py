@@ -289,6 +289,19 @@ def test_recalibration_on_one_batch_makes_inference_equal_training(rng):
     np.testing.assert_allclose(generator(z), trained, atol=1e-4)
 
 
+def test_a_channel_without_any_variance_is_only_centred(rng):
+    network = small_network("batch")
+    batches = [rng.normal(size=SHAPE).astype("float32") for _ in range(3)]
+    for batch in batches:
+        batch[..., 0] = 5.0
+    recalibrate(network, batches)
+    mean, variance = statistics(network.stack.get_layer("first"))
+    assert mean[0] == pytest.approx(5)
+    # A variance of 0 would multiply gradients by 1 / √epsilon, about 30.
+    assert variance[0] == 1
+    assert variance[1] == pytest.approx(np.mean([b[..., 1].var() for b in batches]), rel=1e-4)
+
+
 def test_recalibration_on_no_batches_changes_nothing():
     network = small_network("batch")
     before = [value.numpy() for value in network.variables]
