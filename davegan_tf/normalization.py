@@ -98,8 +98,8 @@ def recalibrate(network, batches):
     """Re-estimate the moving statistics of a network's batch normalisations, at fixed weights.
 
     After training the moving averages lag behind the weights and carry the noise of the last batches; here each becomes
-    the plain mean over ``batches``. A channel that is the same in all of them (all tiles of a checkerboard are alike) is
-    only centred, with a variance of 1: of a variance of 0 gradients would grow by 1 / √epsilon.
+    the plain mean over ``batches``. A channel that is the same in all of them (all tiles of a checkerboard are alike)
+    is only centred, with a variance of 1: of a variance of 0 gradients would grow by 1 / √epsilon.
 
     Parameters
     ----------

@@ -92,7 +92,8 @@ class Processes:
             self._running.discard(process)
         if process.returncode:
             lines = [line for line in output.splitlines() if line.strip()]
-            raise JobFailed(lines[-1] if lines else f"exit code {process.returncode}")
+            last = lines[-1].removeprefix("Error: ") if lines else ""
+            raise JobFailed(last or f"exit code {process.returncode}")
 
     def stop(self) -> None:
         """End all of them; a training saves where it is."""

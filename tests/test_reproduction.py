@@ -11,7 +11,8 @@ import time
 import pytest
 from conftest import settings
 
-from davegan_tf import reproduction, table4
+from davegan_tf import ablation, reproduction, table4
+from davegan_tf.config import load_config
 from davegan_tf.reproduction import Job, JobFailed, run_all
 from davegan_tf.run_folder import RunFolder
 
@@ -194,3 +195,62 @@ def test_the_page_has_medians_failures_and_white_noise(result):
     assert "All at once: 1 of 1 materials." in page
     assert "paper to the letter" not in page
     assert "(table4/alloy.png)" in page
+
+
+# ablation
+
+
+@pytest.mark.parametrize("variant", ablation.VARIANTS)
+def test_every_change_is_a_valid_configuration_of_its_own(variant):
+    job = ablation.job(variant, "copolymer", 1)
+    changed = load_config(job.config, list(job.overrides))
+    base = load_config(job.config, list(ablation.COMMON))
+    assert (changed == base) == (variant == "base")
+    assert changed.training.epochs == 4000
+
+
+def test_ablation_page_has_medians_and_ranges(result):
+    def seeds(*errors):
+        results = {}
+        for seed, error in enumerate(errors):
+            results[str(seed)] = good(copy.deepcopy(result))
+            results[str(seed)]["reconstructions"]["E_rec"]["value"] = error
+        return results
+
+    table = {"alloy": {"base": seeds(1e-3, 5e-3, 2e-3), "narrow": seeds(4e-2)}}
+    table["alloy"]["narrow"]["0"]["samples"]["euler_number"]["ratio"] = None
+    page = ablation.document(table, "the command")
+    assert "| our settings |  | 3 | 2.0e-03 (1.0e-03 … 5.0e-03) |" in page
+    row = next(line for line in page.splitlines() if line.startswith("| D as in the layer tables"))
+    assert "`model.discriminator_width=1` | 1 | 4.0e-02 |" in row
+    assert "∞" in row
+    assert "+0.005" in page
+
+
+def test_ablation_end_to_end(tmp_path, davegan):
+    values = settings(training__epochs=2, training__recalibrate="false")
+    arguments = ("--materials", "checkerboard", "--variants", "narrow", "--count", 8, *values)
+    done = davegan("reproduce", "ablation", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = RunFolder(tmp_path / "runs" / "ablation" / "narrow-checkerboard-0").read_config()
+    assert config.model.discriminator_width == 1
+    known = json.loads((tmp_path / "docs" / "results" / "ablation.json").read_text())
+    assert list(known["checkerboard"]) == ["narrow"]
+    assert "## checkerboard" in (tmp_path / "docs" / "results" / "ablation.md").read_text()
+
+
+# models
+
+
+def test_packaged_models_are_made_of_the_runs(reproduced, tmp_path, davegan):
+    home, _, _ = reproduced
+    made = ("reproduce", "models", "--out", "models")
+    done = davegan(*made, "--runs", home / "runs" / "table4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "checkerboard: seed 0" in done.stdout
+    folder = tmp_path / "models" / "checkerboard"
+    assert (folder / "weights.npz").is_file()
+    assert "generated" in (folder / "README.md").read_text()
+    done = davegan(*made, "--runs", tmp_path / "none", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "holds no finished run" in done.stderr
