@@ -37,12 +37,14 @@ ERRORS = {"": None, "_near": np.nextafter(16, 0)}
 RECORD = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "passed")
 # PASS: samples at least so diverse as this, in units of real crops.
 LEAST_DIVERSITY = 0.8
-# The share of real crops that are nearer to other, disjoint real material than the threshold of memorisation.
+# The share of the real crops that are nearer than the threshold of memorisation, which is their 1st percentile.
 MEMORISED_FLOOR = 0.01
 # Of the 60,000 images of Section 4.2, so many are enough for a mean.
 MOST_TILES = 256
 # Images of white noise that are searched for copies: none is ever near.
 NOISE_SEARCHED = 32
+# Crops of each half of the training data, for the floor of memorisation.
+CROPS_OF_A_HALF = 128
 # Pairs of sample and training data in the result, the most alike first.
 NEAREST_SHOWN = 8
 RESAMPLINGS = scorecard.RESAMPLINGS
@@ -135,7 +137,7 @@ def evaluate(
             scorecard.describe(reconstructed, n_phases), originals, tiles, noises, rng, paired=True
         ),
     }
-    copies = _Copies(generated, noise, real)
+    copies = _Copies(generated, noise, real, seed)
     samples = {
         **_generation_errors(generated, noise, real, phases, rng),
         **scorecard.judge(scorecard.describe(generated, n_phases), crops, tiles, noises, rng),
@@ -348,39 +350,63 @@ def _share_record(value, floors, noise, bootstrap):
     }
 
 
+def _relative_distances(images, real, exclude=None):
+    """To the piece of the training data that is most like each image, relative to chance."""
+    found = similarity.nearest_places(images, real.training, real.n_phases, exclude).relative
+    return found[~np.isnan(found)]
+
+
+def _shares_between_halves(real, seed):
+    """Memorised share of crops of one half of the training data, had the model been trained on the other."""
+    images = real.training
+    for axis in (0,) if len(images) > 1 else (1, 2):
+        halves = np.array_split(images, 2, axis=axis)
+        if min(half.shape[1:] for half in halves) < (real.side, real.side):
+            continue
+        for seen, unseen in (halves, halves[::-1]):
+            seen, unseen = (
+                _Real(half, half, real.side, CROPS_OF_A_HALF, real.n_phases, seed)
+                for half in (seen, unseen)
+            )
+            own = _relative_distances(seen.crops, seen, seen.places)
+            if len(own):
+                others = _relative_distances(unseen.crops, seen)
+                yield similarity.memorisation(others, own)["share"]
+
+
 class _Copies:
-    """What of the training data each sample is most like, and real crops, of places apart from theirs."""
+    """What of the training data each sample is most like, and real crops, of places apart from theirs.
 
-    def __init__(self, generated, noise, real):
-        def nearest(images, exclude=None):
-            return similarity.nearest_places(images, real.training, real.n_phases, exclude)
+    One hundredth of the crops that set the threshold are nearer than it; of pieces of the material from elsewhere more,
+    since no two parts of a micrograph are quite alike. The floor is what that gives: the share for crops of one half
+    against the other, mean of the four ways to halve the micrograph along its sides, and one hundredth at least.
+    """
 
-        self.of_samples, self.of_noise = nearest(generated), nearest(noise[:NOISE_SEARCHED])
-        self.of_crops = nearest(real.crops, None if real.held_out else real.places)
+    def __init__(self, generated, noise, real, seed):
+        self.of_samples = similarity.nearest_places(generated, real.training, real.n_phases)
+        self.noise = _relative_distances(noise[:NOISE_SEARCHED], real)
+        # What was held out has no pixel of the training data.
+        self.crops = _relative_distances(real.crops, real, None if real.held_out else real.places)
+        shares = [] if real.held_out else list(_shares_between_halves(real, seed))
+        self.floors = shares or [MEMORISED_FLOOR]
 
     def record(self, rng):
-        of_samples = self.of_samples.relative
-        of_crops = self.of_crops.relative[~np.isnan(self.of_crops.relative)]
-        if not len(of_crops):
+        if not len(self.crops):
             return dict.fromkeys(RECORD)
-        summary = similarity.memorisation(of_samples, of_crops)
-        threshold, floor = summary["threshold"], MEMORISED_FLOOR
-        floors = [
-            similarity.memorised_share(
-                of_crops[rng.permutation(len(of_crops))[: len(of_samples)]], threshold
-            )
-            for _ in range(RESAMPLINGS)
-        ]
-        draws = rng.integers(0, len(of_samples), (RESAMPLINGS, len(of_samples)))
-        value = summary["share"]
-        noise = similarity.memorised_share(self.of_noise.relative, threshold)
-        return _against(value, floor, np.std(floors), noise) | {
+        distances = self.of_samples.relative
+        summary = similarity.memorisation(distances, self.crops)
+        threshold, value = summary.pop("threshold"), summary.pop("share")
+        floor = max(MEMORISED_FLOOR, float(np.mean(self.floors)))
+        noise = similarity.memorised_share(self.noise, threshold)
+        draws = rng.integers(0, len(distances), (RESAMPLINGS, len(distances)))
+        return _against(value, floor, np.std(self.floors), noise) | {
             "value": value,
             "noise": noise,
             "interval": scorecard.interval(
-                similarity.memorised_share(of_samples[draw], threshold) / floor for draw in draws
+                similarity.memorised_share(distances[draw], threshold) / floor for draw in draws
             ),
-            **{name: number for name, number in summary.items() if name != "share"},
+            "threshold": threshold,
+            **summary,
         }
 
     def nearest(self, count):

@@ -79,7 +79,6 @@ def test_new_material_of_the_same_kind_passes(of_new_material):
     # Two standard errors: one in twenty may fall outside, none by far.
     assert sum(ratio > 2 for ratio in ratios.values()) <= 3, ratios
     assert max(ratio for name, ratio in ratios.items() if name != "memorisation") < 3, ratios
-    # Hardly more than real crops of other places.
     assert samples["memorisation"]["value"] < 0.06
     assert 0.9 < samples["diversity"]["value"] < 1.1
     assert samples["coverage"]["ratio"] < 1.5
