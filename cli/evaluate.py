@@ -67,10 +67,11 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     from davegan_tf.building import load_model
     from davegan_tf.dataset import cut
     from davegan_tf.evaluation import evaluate as measure
-    from davegan_tf.evaluation import real_crops_and_noise, tile_places
+    from davegan_tf.evaluation import real_crops_and_noise
     from davegan_tf.evaluation_table import format_table
     from davegan_tf.files import write_text
     from davegan_tf.inference import generate_labels, reconstruct_labels
+    from davegan_tf.real_pieces import tile_places
     from davegan_tf.report import Pictures, write_report
 
     model, step = load_model(folder)

@@ -9,12 +9,11 @@ white noise gets (what no structure gives), and has a verdict; :mod:`davegan_tf.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from davegan_tf import measures, scorecard, similarity
-from davegan_tf.dataset import BatchPositions, cut, tile_positions
+from davegan_tf import likeness, measures, records, scorecard, similarity
 from davegan_tf.errors import InputError
 from davegan_tf.measures import Labels
+from davegan_tf.real_pieces import RealPieces, tile_places
 
 # Table 4, by the name of the material in `data.source`.
 PAPER_TABLE_4 = {
@@ -34,38 +33,8 @@ PAPER_TABLE_4 = {
 
 # E_rec and E_gen are taken over all lags, and over those shorter than 16 pixels.
 ERRORS = {"": None, "_near": np.nextafter(16, 0)}
-RECORD = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "passed")
-# PASS: samples at least so diverse as this, in units of real crops.
-LEAST_DIVERSITY = 0.8
-# The share of the real crops that are nearer than the threshold of memorisation, which is their 1st percentile.
-MEMORISED_FLOOR = 0.01
-# Of the 60,000 images of Section 4.2, so many are enough for a mean.
-MOST_TILES = 256
-# Images of white noise that are searched for copies: none is ever near.
-NOISE_SEARCHED = 32
-# Crops of each half of the training data, for the floor of memorisation.
-CROPS_OF_A_HALF = 128
 # Pairs of sample and training data in the result, the most alike first.
 NEAREST_SHOWN = 8
-RESAMPLINGS = scorecard.RESAMPLINGS
-
-
-def tile_places(images: Labels, side: int) -> NDArray[np.int32]:
-    """Places of the tiles that are looked at: all, of more than MOST_TILES evenly spread ones.
-
-    Parameters
-    ----------
-    images : (n_images, height, width) int
-    side : int, pixels
-
-    Returns
-    -------
-    (n, 3) int32
-        (image, row, column) of the upper left corners, see :func:`davegan_tf.dataset.tile_positions`.
-    """
-    places = tile_positions(images.shape, side)
-    chosen = np.linspace(0, len(places) - 1, min(len(places), MOST_TILES))
-    return places[np.rint(chosen).astype(np.intp)]
 
 
 def evaluate(
@@ -100,7 +69,7 @@ def evaluate(
         JSON-ready: ``reconstructions`` and ``samples`` with a record for each measure, ``verdict`` with ``passed``,
         ``failed`` (names) and ``measures`` (how many there are), and what was measured. A record has ``value``,
         ``floor`` (``mean`` and ``std`` over sets of real crops), ``noise``, ``ratio`` to the floor (1: as good as
-        real), its 95 % ``interval``, ``noise_ratio``, ``limit`` (in words) and ``passed``; None: not defined here.
+        real), its 95 % ``interval``, ``noise_ratio`` and ``passed``; None: not defined here.
         See :func:`davegan_tf.scorecard.judge` for the statistics.
 
     Raises
@@ -121,7 +90,7 @@ def evaluate(
     _check_shapes(training, reference, reconstructed, generated)
     rng = np.random.default_rng(seed)
     side, phases = generated.shape[1], measures.evaluated_phases(n_phases)
-    real = _Real(training, reference, side, 2 * len(generated), n_phases, seed)
+    real = RealPieces(training, reference, side, 2 * len(generated), n_phases, seed)
     noise = measures.white_noise(real.fractions, generated.shape, np.random.default_rng(seed))
     crops, tiles, noises = (
         scorecard.describe(labels, n_phases) for labels in (real.crops, real.tiles, noise)
@@ -137,12 +106,12 @@ def evaluate(
             scorecard.describe(reconstructed, n_phases), originals, tiles, noises, rng, paired=True
         ),
     }
-    copies = _Copies(generated, noise, real, seed)
+    copies = likeness.Copies(generated, noise, real, seed)
     samples = {
         **_generation_errors(generated, noise, real, phases, rng),
         **scorecard.judge(scorecard.describe(generated, n_phases), crops, tiles, noises, rng),
-        "diversity": _diversity(generated, noise, real, rng),
-        "coverage": _coverage(generated, noise, real, rng),
+        "diversity": likeness.diversity(generated, noise, real, rng),
+        "coverage": likeness.coverage(generated, noise, real, rng),
         "memorisation": copies.record(rng),
     }
     verdicts = {
@@ -175,25 +144,9 @@ def real_crops_and_noise(
     reference: Labels, side: int, count: int, n_phases: int, seed: int
 ) -> tuple[Labels, Labels]:
     """The real crops, 2 · count, and the white noise, count, that :func:`evaluate` compares samples with."""
-    real = _Real(reference, reference, side, 2 * count, n_phases, seed)
+    real = RealPieces(reference, reference, side, 2 * count, n_phases, seed)
     shape = (count, side, side)
     return real.crops, measures.white_noise(real.fractions, shape, np.random.default_rng(seed))
-
-
-class _Real:
-    """The real side of all comparisons: crops and tiles with their places, phase fractions."""
-
-    def __init__(self, training, reference, side, count, n_phases, seed):
-        self.training, self.reference, self.n_phases = training, reference, n_phases
-        self.side, self.held_out = side, reference is not training
-        crops = BatchPositions(reference.shape, side, "crops", count, seed)
-        self.places = crops.positions(0, 1)[0]
-        self.crops = cut(reference, self.places, side)
-        self.tile_places = tile_places(reference, side)
-        self.tiles = cut(reference, self.tile_places, side)
-        self.fractions = measures.phase_fractions(self.tiles, n_phases).mean(axis=0)
-        # E_gen is the distance to the training tiles, whatever the crops are cut from.
-        self.training_tiles = cut(training, tile_places(training, side), side)
 
 
 def _reconstruction_errors(reconstructed, real, phases, rng):
@@ -210,13 +163,13 @@ def _reconstruction_errors(reconstructed, real, phases, rng):
     overlap = similarity.overlapping(real.tile_places[:n], real.places, real.side)
     tiles, crops = np.nonzero(~overlap)
     chosen = rng.permutation(len(tiles))[: len(real.crops)]
-    records = {}
+    errors_of = {}
     for name, max_lag in ERRORS.items():
 
         def errors(one, other, max_lag=max_lag):
             return measures.reconstruction_errors(one, other, phases, max_lag)
 
-        records[f"E_rec{name}"] = _error_record(
+        errors_of[f"E_rec{name}"] = records.of_error(
             errors(originals, reconstructed),
             errors(originals[tiles[chosen]], real.crops[crops[chosen]]),
             errors(originals, noise),
@@ -225,13 +178,13 @@ def _reconstruction_errors(reconstructed, real, phases, rng):
         )
     accuracy = measures.pixel_accuracy(originals, reconstructed)
     noise_accuracy = measures.pixel_accuracy(originals, noise)["value"]
-    records["pixel_accuracy"] = dict.fromkeys(RECORD) | accuracy | {"noise": noise_accuracy}
-    return records
+    errors_of["pixel_accuracy"] = records.undefined() | accuracy | {"noise": noise_accuracy}
+    return errors_of
 
 
 def _generation_errors(generated, noise, real, phases, rng):
     """E_gen over all lags and the near ones; the floor is that of real crops."""
-    records = {}
+    errors_of = {}
     for name, max_lag in ERRORS.items():
 
         def errors(labels, max_lag=max_lag):
@@ -240,188 +193,10 @@ def _generation_errors(generated, noise, real, phases, rng):
         # Crops of a micrograph that is one tile are that tile: no floor.
         alone = len(real.training_tiles) == 1
         of_crops = np.empty((len(phases), 0)) if alone else errors(real.crops)
-        records[f"E_gen{name}"] = _error_record(
+        errors_of[f"E_gen{name}"] = records.of_error(
             errors(generated), of_crops, errors(noise), phases, rng
         )
-    return records
-
-
-def _error_record(errors, of_crops, of_noise, phases, rng):
-    """Record of an error that every image has: (phases, n) each."""
-    of_images, crops = errors.mean(axis=0), of_crops.mean(axis=0)
-    record = dict.fromkeys(RECORD) | {
-        "value": float(of_images.mean()),
-        "noise": float(of_noise.mean()),
-        "per_phase": dict(zip(map(str, phases), map(float, errors.mean(axis=1)), strict=True)),
-    }
-    if not len(crops):
-        return record
-    n = min(len(of_images), len(crops))
-    floors = [crops[rng.permutation(len(crops))[:n]].mean() for _ in range(RESAMPLINGS)]
-    draws = rng.integers(0, len(of_images), (RESAMPLINGS, len(of_images)))
-    floor = float(crops.mean())
-    return (
-        record
-        | _against(record["value"], floor, np.std(floors), record["noise"])
-        | {
-            "interval": scorecard.interval(
-                scorecard.ratio(value, floor) for value in of_images[draws].mean(axis=1)
-            )
-        }
-    )
-
-
-def _against(value, floor, floor_std, noise):
-    ratio = scorecard.ratio(value, floor)
-    return {
-        "floor": {"mean": floor, "std": float(floor_std)},
-        "ratio": ratio,
-        "noise_ratio": scorecard.ratio(noise, floor),
-        "passed": ratio is not None and ratio <= scorecard.LIMIT,
-    }
-
-
-def _diversity(generated, noise, real, rng):
-    distances = similarity.pairwise_distances(generated, generated)
-    of_crops = similarity.pairwise_distances(real.crops, real.crops)
-    disjoint = ~similarity.overlapping(real.places, real.places, real.side)
-    real_mean = similarity.mean_distance(of_crops, counted=disjoint)
-
-    def value(mean_distance):
-        return scorecard.ratio(mean_distance, real_mean)
-
-    n, n_crops = len(generated), len(real.crops)
-    floors = [
-        value(
-            similarity.mean_distance(
-                of_crops, indices=rng.permutation(n_crops)[:n], counted=disjoint
-            )
-        )
-        for _ in range(RESAMPLINGS)
-    ]
-    bootstrap = [
-        value(similarity.mean_distance(distances, indices=rng.integers(0, n, n)))
-        for _ in range(RESAMPLINGS)
-    ]
-    record = _share_record(
-        value(similarity.mean_distance(distances)),
-        floors,
-        value(similarity.mean_distance(similarity.pairwise_distances(noise, noise))),
-        bootstrap,
-    )
-    if record["value"] is not None:
-        record["passed"] = record["value"] >= LEAST_DIVERSITY
-    return record
-
-
-def _coverage(generated, noise, real, rng):
-    """Of the first half of the crops by the samples, and by the other half, by as many each."""
-    n = min(len(generated), len(real.crops) // 2)
-    crops, places = real.crops[:n], real.places[:n]
-    # Relative to chance: else an image of the majority phase alone would be near every crop.
-    covered = similarity.coverage(generated[:n], crops, places, relative=True)
-    by_crops = similarity.coverage(
-        real.crops[n : 2 * n], crops, places, real.places[n : 2 * n], relative=True
-    )
-    by_noise = similarity.coverage(noise[:n], crops, places, relative=True)
-    draws = rng.integers(0, n, (RESAMPLINGS, n))
-    return _share_record(
-        covered.share,
-        [by_crops.covered[draw].mean() for draw in draws],
-        by_noise.share,
-        [covered.covered[draw].mean() for draw in draws],
-    )
-
-
-def _share_record(value, floors, noise, bootstrap):
-    """Record of a measure that should be as large as the floor: ratios are floor over value."""
-    if value is None or None in floors:
-        return dict.fromkeys(RECORD)
-    floor = float(np.mean(floors))
-    ratio = scorecard.ratio(floor, value)
-    return {
-        "value": float(value),
-        "floor": {"mean": floor, "std": float(np.std(floors))},
-        "noise": noise,
-        "ratio": ratio,
-        "interval": scorecard.interval(scorecard.ratio(floor, each) for each in bootstrap),
-        "noise_ratio": scorecard.ratio(floor, noise),
-        "passed": ratio is not None and ratio <= scorecard.LIMIT,
-    }
-
-
-def _relative_distances(images, real, exclude=None):
-    """To the piece of the training data that is most like each image, relative to chance."""
-    found = similarity.nearest_places(images, real.training, real.n_phases, exclude).relative
-    return found[~np.isnan(found)]
-
-
-def _shares_between_halves(real, seed):
-    """Memorised share of crops of one half of the training data, had the model been trained on the other."""
-    images = real.training
-    for axis in (0,) if len(images) > 1 else (1, 2):
-        halves = np.array_split(images, 2, axis=axis)
-        if min(half.shape[1:] for half in halves) < (real.side, real.side):
-            continue
-        for seen, unseen in (halves, halves[::-1]):
-            seen, unseen = (
-                _Real(half, half, real.side, CROPS_OF_A_HALF, real.n_phases, seed)
-                for half in (seen, unseen)
-            )
-            own = _relative_distances(seen.crops, seen, seen.places)
-            if len(own):
-                others = _relative_distances(unseen.crops, seen)
-                yield similarity.memorisation(others, own)["share"]
-
-
-class _Copies:
-    """What of the training data each sample is most like, and real crops, of places apart from theirs.
-
-    One hundredth of the crops that set the threshold are nearer than it; of pieces of the material from elsewhere more,
-    since no two parts of a micrograph are quite alike. The floor is what that gives: the share for crops of one half
-    against the other, mean of the four ways to halve the micrograph along its sides, and one hundredth at least.
-    """
-
-    def __init__(self, generated, noise, real, seed):
-        self.of_samples = similarity.nearest_places(generated, real.training, real.n_phases)
-        self.noise = _relative_distances(noise[:NOISE_SEARCHED], real)
-        # What was held out has no pixel of the training data.
-        self.crops = _relative_distances(real.crops, real, None if real.held_out else real.places)
-        shares = [] if real.held_out else list(_shares_between_halves(real, seed))
-        self.floors = shares or [MEMORISED_FLOOR]
-
-    def record(self, rng):
-        if not len(self.crops):
-            return dict.fromkeys(RECORD)
-        distances = self.of_samples.relative
-        summary = similarity.memorisation(distances, self.crops)
-        threshold, value = summary.pop("threshold"), summary.pop("share")
-        floor = max(MEMORISED_FLOOR, float(np.mean(self.floors)))
-        noise = similarity.memorised_share(self.noise, threshold)
-        draws = rng.integers(0, len(distances), (RESAMPLINGS, len(distances)))
-        return _against(value, floor, np.std(self.floors), noise) | {
-            "value": value,
-            "noise": noise,
-            "interval": scorecard.interval(
-                similarity.memorised_share(distances[draw], threshold) / floor for draw in draws
-            ),
-            "threshold": threshold,
-            **summary,
-        }
-
-    def nearest(self, count):
-        """The most alike pairs, JSON-ready: number of the sample, place, shift and distance."""
-        chosen = similarity.nearest_pairs(self.of_samples.relative, count)
-        return [
-            {
-                "sample": int(index),
-                "place": self.of_samples.place[index].tolist(),
-                "shift": self.of_samples.shift[index].tolist(),
-                "distance": float(self.of_samples.distance[index]),
-                "relative": float(self.of_samples.relative[index]),
-            }
-            for index in chosen
-        ]
+    return errors_of
 
 
 def _checked(name: str, labels: Labels, n_phases: int) -> Labels:

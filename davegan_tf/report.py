@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from davegan_tf import curves, inline_svg, statistic_curves
-from davegan_tf.evaluation import LEAST_DIVERSITY
 from davegan_tf.evaluation_table import LABELS, rows, verdict
 from davegan_tf.files import write_text
+from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.report_pictures import (
     Pictures,
     nearest_section,

@@ -1,6 +1,6 @@
 """What is the same in every report: its explanations, for a materials scientist, and its style sheet."""
 
-from davegan_tf.evaluation import LEAST_DIVERSITY
+from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.scorecard import LIMIT
 
 # Of the columns of `davegan_tf.evaluation_table.HEAD`: the last comes first, so that a phone shows it.

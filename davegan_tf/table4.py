@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from davegan_tf.evaluation import LEAST_DIVERSITY, PAPER_TABLE_4
+from davegan_tf.evaluation import PAPER_TABLE_4
 from davegan_tf.evaluation_table import LABELS
+from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.reproduction import Job
 from davegan_tf.scorecard import LIMIT
 

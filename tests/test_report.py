@@ -17,9 +17,10 @@ from scipy import ndimage
 
 from davegan_tf import inline_svg, measures, report, report_text
 from davegan_tf.errors import InputError
-from davegan_tf.evaluation import LEAST_DIVERSITY, evaluate
+from davegan_tf.evaluation import evaluate
 from davegan_tf.evaluation_table import HEAD, LABELS, rows
 from davegan_tf.figures import to_grey
+from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.report import Pictures, write_report
 from davegan_tf.scorecard import STATISTICS
 
