@@ -1,0 +1,181 @@
+"""A point of the latent space named on the command line: by a seed, an image or a tile of the training data.
+
+Everything that can be wrong with it is found before TensorFlow is imported.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+SEEDS = 2**31
+
+
+class LatentPoint(NamedTuple):
+    """What was asked for.
+
+    name : for messages and pictures
+    seed : of z ~ N(0, 1); None: the point is the mean of the posterior of an image
+    labels : (side, side) uint8, that image's phase labels; None: the point is a seed's
+    """
+
+    name: str
+    seed: int | None = None
+    labels: Any = None
+
+    def z(self, model, n_phases):
+        """The latent vector: (latent_dim,) float32."""
+        from davegan_tf.dataset import encode_phases
+        from davegan_tf.latent import z_of_image, z_of_seed
+
+        if self.labels is None:
+            return z_of_seed(model, self.seed)
+        return z_of_image(model, encode_phases(self.labels, n_phases))
+
+    def same_as(self, other):
+        """Whether both are one point."""
+        if self.labels is None or other.labels is None:
+            return self.seed == other.seed
+        return bool((self.labels == other.labels).all())
+
+
+def segmentation_options(command):
+    """``--threshold`` and ``--phases``, as ``reconstruct`` has them."""
+    threshold = click.option(
+        "--threshold",
+        callback=_threshold,
+        help="For a grey image: otsu or a grey level. [default: the run's, for its own source]",
+    )
+    phases = click.option(
+        "--phases", type=click.IntRange(2, 8), help="For a grey image: number of phases."
+    )
+    return threshold(phases(command))
+
+
+def of_text(folder, text, threshold=None, phases=None):
+    """A whole number is a seed, ``tile:N`` a tile, anything else an image (a file named 7 is written ./7)."""
+    if text.isdecimal():
+        return of_seed(int(text))
+    kind, _, number = text.partition(":")
+    if kind == "tile" and number.isdecimal():
+        return of_tile(folder, int(number))
+    return of_image(folder, text, threshold, phases)
+
+
+def of_seed(seed):
+    """The first sample that ``generate`` makes with this seed, an int ≥ 0."""
+    from davegan_tf.errors import InputError
+
+    if seed >= SEEDS:
+        raise InputError(f"{seed}: is no seed; seeds are 0 to {SEEDS - 1}.")
+    return LatentPoint(f"seed {seed}", seed=seed)
+
+
+def of_tile(folder, number):
+    """A tile of the training data, numbered from 0 from the upper left, along rows.
+
+    Parameters
+    ----------
+    folder : davegan_tf.run_folder.RunFolder
+    number : int ≥ 0
+    """
+    from davegan_tf.dataset import cut, tile_positions
+    from davegan_tf.errors import InputError
+    from davegan_tf.micrographs import load_from_config
+
+    config = folder.read_config()
+    micrograph = load_from_config(config)
+    folder.check_data(micrograph)
+    places = tile_positions(micrograph.images.shape, config.data.image_size)
+    if number >= len(places):
+        raise InputError(
+            f"There is no tile {number}: {micrograph.title} has {len(places)}, 0 to {len(places) - 1}."
+        )
+    labels = cut(micrograph.images, places[number], config.data.image_size)
+    return LatentPoint(f"tile {number} of {micrograph.title}", labels=labels)
+
+
+def of_image(folder, image, threshold=None, phases=None):
+    """An image file, or a micrograph or generator by name; of a larger image the upper left corner.
+
+    Parameters
+    ----------
+    folder : davegan_tf.run_folder.RunFolder
+    image : str
+    threshold, phases : optional
+        Of :func:`segmentation_options`.
+    """
+    from davegan_tf.errors import InputError
+    from davegan_tf.micrographs import load_micrograph
+
+    if threshold is not None and phases is not None:
+        raise InputError("--threshold and --phases contradict each other; give one of them.")
+    config = folder.read_config()
+    side, n_phases = config.data.image_size, folder.read_manifest()["data"]["n_phases"]
+    if threshold is None and phases is None and image == config.data.source:
+        threshold, phases = config.data.threshold, config.data.phases
+    micrograph = load_micrograph(
+        image,
+        threshold=threshold,
+        phases=phases,
+        micrograph_size=config.data.micrograph_size,
+        count=1,
+        generator_seed=config.data.generator_seed,
+        min_side=side,
+    )
+    height, width = micrograph.images.shape[1:]
+    if min(height, width) < side:
+        raise InputError(
+            f"{image}: is too small, {height} × {width} pixels; the model's images have {side} × {side}."
+        )
+    if micrograph.n_phases != n_phases:
+        raise InputError(
+            f"{image}: has {micrograph.n_phases} phases, but the model of {folder.path} was trained on"
+            f" {n_phases}; give an image with {n_phases} (see --threshold and --phases)."
+        )
+    corner = "" if (height, width) == (side, side) else ", upper left corner"
+    return LatentPoint(micrograph.name + corner, labels=micrograph.images[0, :side, :side])
+
+
+def title(folder, step):
+    """For pictures, which travel: the run by its name alone, its data (a stand-in named as one) and the step."""
+    data = folder.read_manifest()["data"]
+    stand_in = f" in place of {data['stands_in_for']}" if data["stands_in_for"] else ""
+    return f"{folder.name} ({data['name']}{stand_in}), step {step}"
+
+
+def check_pictures(paths, images=()):
+    """Raise InputError now if a file could not be written later, or would replace an image that is read.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The first is ``--out``, which must end in ``.png``; the others are written beside it.
+    images : sequence of str
+        Arguments that may be image files.
+    """
+    from davegan_tf.errors import InputError
+    from davegan_tf.files import check_writable
+
+    out = paths[0]
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: must be the name of a picture, ending in .png.")
+    for path in paths:
+        if path.is_dir():
+            raise InputError(f"--out {out}: {path} is a folder; choose another name.")
+        for image in images:
+            if os.path.realpath(Path(image).expanduser()) == os.path.realpath(path):
+                raise InputError(
+                    f"--out {out}: would replace {image}, which is read; choose another name."
+                )
+    check_writable(out)
+
+
+def _threshold(ctx, parameter, value):
+    if value in (None, "otsu"):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value}: expected otsu or a number.") from None
