@@ -265,7 +265,7 @@ def _write_ablation(runs, out):
 
     path = out / "ablation.json"
     known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    results, all_seeds = {}, set()
+    results = {}
     for material in _materials():
         of_material = {}
         for variant in table.VARIANTS:
@@ -276,12 +276,16 @@ def _write_ablation(runs, out):
                     seeds[str(job.seed)] = read_result(job, runs)
             if seeds:
                 of_material[variant] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
-                all_seeds |= set(map(int, seeds))
         if of_material:
             results[material] = of_material
     write_text(path, json.dumps(results, indent=1) + "\n")
-    command = f"python -m cli reproduce ablation --seeds {','.join(map(str, sorted(all_seeds)))}"
-    write_text(out / "ablation.md", table.document(results, command))
+    made = [
+        run
+        for material in results.values()
+        for seeds in material.values()
+        for run in seeds.values()
+    ]
+    write_text(out / "ablation.md", table.document(results, _command("ablation", made)))
 
 
 def _write_table4(runs, out):
@@ -309,6 +313,17 @@ def _write_table4(runs, out):
                 of_preset[material] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
         results[preset] = of_preset
     write_text(path, json.dumps({"presets": results}, indent=1) + "\n")
-    seeds = sorted({int(s) for preset in results.values() for m in preset.values() for s in m})
-    command = f"python -m cli reproduce table4 --seeds {','.join(map(str, seeds))}"
-    write_text(out / "table4.md", table.document(results, command))
+    made = [
+        run for preset in results.values() for seeds in preset.values() for run in seeds.values()
+    ]
+    write_text(out / "table4.md", table.document(results, _command("table4", made)))
+
+
+def _command(name, results):
+    """The command line that makes these results."""
+    seeds = sorted({result["seed"] for result in results})
+    command = f"python -m cli reproduce {name} --seeds {','.join(map(str, seeds))}"
+    threads = {result["threads"] for result in results}
+    if len(threads) == 1 and None not in threads:
+        command += f" --set training.threads={threads.pop()}"
+    return command

@@ -97,6 +97,9 @@ def _card(name: str, config: Any, manifest: Mapping[str, Any], evaluation: Mappi
     versions = ", ".join(
         f"{package} {version}" for package, version in manifest["versions"].items()
     )
+    threads = config.training.threads
+    command = f"python -m cli train --config {name}.yaml --seed {config.seed}"
+    command += f" --set training.threads={threads}" if threads else ""
     shape = " × ".join(map(str, data["shape"][1:]))
     return f"""# {name}
 
@@ -105,7 +108,7 @@ DA-VEGAN trained on {source}, {shape} pixels, {data["n_phases"]} phases ({data["
 - Use: `python -m cli generate {name} --count 16 --out samples.png`
 - Images: {config.data.image_size} × {config.data.image_size} pixels; latent dimensions: {config.model.latent_dim}
 - Licence of the data: {licence}
-- Trained by: `python -m cli train --config {name}.yaml --seed {config.seed}`, {evaluation["step"]} steps, \
+- Trained by: `{command}`, {evaluation["step"]} steps, \
 {manifest["wall_seconds"] / 60:.0f} minutes on {machine["cores"]} cores ({machine["processor"]}); {versions}
 - Limits: it knows this one micrograph, at this magnification; the scorecard says how well.
 

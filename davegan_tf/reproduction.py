@@ -150,6 +150,7 @@ def read_result(job: Job, runs: Path) -> dict[str, Any]:
             for subject in ("reconstructions", "samples")
         },
         "verdict": evaluation["verdict"],
+        "threads": folder.read_config().training.threads,
         "wall_seconds": manifest["wall_seconds"],
         "machine": manifest["machine"],
         "versions": manifest["versions"],

@@ -249,6 +249,8 @@ def _ratio_cell(record):
 
 def _noise_cell(record):
     ratio = record.get("noise_ratio")
-    if record["passed"] is None or ratio is None:
+    if record["passed"] is None:
         return "–"
+    if ratio is None:
+        return "**∞**"
     return f"{ratio:.2g}" if ratio <= LIMIT else f"**{ratio:.2g}**"
