@@ -65,6 +65,13 @@ class Chunk:
             Mean of every log over the steps, and ``finite_steps``, the number of steps before the first loss that
             is not finite (all of them, if none).
         """
+        arguments = self.arguments(positions, real_positions)
+        with self.distribution.together():
+            logs = self.function(*arguments)
+        return {key: value.numpy().item() for key, value in logs.items()}
+
+    def arguments(self, positions, real_positions=None):
+        """What :meth:`run` calls the compiled ``function`` with."""
         n_steps = len(positions)
         # XLA compiles for one shape: a shorter chunk is filled up with steps that are not run.
         self._length = max(self._length, n_steps)
@@ -75,9 +82,7 @@ class Chunk:
         if self.backend.switches:
             # As a number it is part of the data; as Python's bool it makes tf.function compile for each value.
             batch_statistics = tf.constant(batch_statistics)
-        with self.distribution.together():
-            logs = self.function(tf.constant(positions), tf.constant(n_steps), batch_statistics)
-        return {key: value.numpy().item() for key, value in logs.items()}
+        return tf.constant(positions), tf.constant(n_steps), batch_statistics
 
     def _cut(self, positions, labels):
         """The samples of one batch: (batch, side, side, channels) float32."""

@@ -72,7 +72,7 @@ def loss_curves(
         elif len(names) > 1:
             _reference_line(axes, 1 / 3, "1/3")
             if present:
-                axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper right")
+                axes.legend(fontsize=8, frameon=False, ncols=3, loc="center right")
         axes.set_ylabel("nats" if len(names) == 1 else "probability")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6))

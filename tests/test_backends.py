@@ -114,9 +114,7 @@ FORBIDDEN_INSTRUCTIONS = re.compile(
 
 def test_a_chunk_is_one_program_that_never_asks_the_host(compiled):
     _, chunk, positions, _ = compiled
-    # As `run` gives it: a tensor where one program serves both kinds of statistics.
-    batch_statistics = tf.constant(True) if chunk.backend.switches else True
-    arguments = tf.constant(positions), tf.constant(STEPS), batch_statistics
+    arguments = chunk.arguments(positions)
     concrete = chunk.function.get_concrete_function(*arguments)
     graph = concrete.graph.as_graph_def()
     operations = {node.op for node in graph.node}
