@@ -84,7 +84,7 @@ class Loop:
         self.about = {
             "backend": self.chunk.backend.name,
             "compile_seconds": compile_seconds,
-            "gflop": step_gflop(*shape, batch),
+            "gflop": step_gflop(*shape, batch, arguments["discriminator_width"]),
         }
         self.go(2)
 

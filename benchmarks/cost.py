@@ -42,7 +42,7 @@ def layer_costs(table, image_size, channels, latent_dim):
     )
 
 
-def step_gflop(image_size, channels, latent_dim, batch):
+def step_gflop(image_size, channels, latent_dim, batch, discriminator_width=1):
     """Operations of one training step in units of 10⁹: 0.319 for Table 3 at batch 4.
 
     Passes through each network, per sample:
@@ -61,14 +61,17 @@ def step_gflop(image_size, channels, latent_dim, batch):
     Parameters
     ----------
     image_size : int, pixels
-    channels, latent_dim, batch : int
+    channels, latent_dim, batch, discriminator_width : int
 
     Returns
     -------
     float
     """
     costs = layer_costs(
-        layer_table(image_size, channels, latent_dim), image_size, channels, latent_dim
+        layer_table(image_size, channels, latent_dim, discriminator_width),
+        image_size,
+        channels,
+        latent_dim,
     )
     encoder, generator, discriminator = map(sum, costs)
     sample = (

@@ -34,7 +34,7 @@ class Table(NamedTuple):
     discriminator: tuple
 
 
-def layer_table(image_size, channels=1, latent_dim=32):
+def layer_table(image_size, channels=1, latent_dim=32, discriminator_width=1):
     """The layer table for one image size.
 
     Parameters
@@ -42,6 +42,7 @@ def layer_table(image_size, channels=1, latent_dim=32):
     image_size : int, one of 32 (Table 2), 64 (Table 3), 128, 256 (our extension of Table 3)
     channels : int, channels of an image: 1 for two phases, K for K ≥ 3 phases
     latent_dim : int, dimension of z; the encoder's last layer has twice as many filters
+    discriminator_width : int, factor on the filters of the discriminator's layers, the last one apart (1: the tables)
 
     Returns
     -------
@@ -57,6 +58,7 @@ def layer_table(image_size, channels=1, latent_dim=32):
         raise ValueError(f"image_size is {image_size}, expected one of {IMAGE_SIZES}")
     if channels == 2:
         raise ValueError("channels is 2, expected 1 for two phases or K for K ≥ 3 phases")
+    d = discriminator_width
     if image_size == 32:
         return Table(
             encoder=(
@@ -72,9 +74,9 @@ def layer_table(image_size, channels=1, latent_dim=32):
                 Row(channels, 2, "same", True, out),
             ),
             discriminator=(
-                Row(8, 2, "same", False, lrelu),
-                Row(16, 2, "same", True, lrelu),
-                Row(32, 2, "same", True, lrelu),
+                Row(8 * d, 2, "same", False, lrelu),
+                Row(16 * d, 2, "same", True, lrelu),
+                Row(32 * d, 2, "same", True, lrelu),
                 Row(1, 1, "valid", True, "sigmoid"),
             ),
         )
@@ -97,11 +99,11 @@ def layer_table(image_size, channels=1, latent_dim=32):
             Row(channels, 2, "same", False, out),
         ),
         discriminator=(
-            Row(4, 2, "same", False, lrelu),
-            *more * (Row(4, 2, "same", True, lrelu),),
-            Row(8, 2, "same", True, lrelu),
-            Row(16, 2, "same", True, lrelu),
-            Row(32, 2, "same", True, lrelu),
+            Row(4 * d, 2, "same", False, lrelu),
+            *more * (Row(4 * d, 2, "same", True, lrelu),),
+            Row(8 * d, 2, "same", True, lrelu),
+            Row(16 * d, 2, "same", True, lrelu),
+            Row(32 * d, 2, "same", True, lrelu),
             Row(1, 1, "valid", True, "sigmoid"),
         ),
     )
@@ -281,8 +283,9 @@ class Discriminator(_Network):
     def __init__(self, output_normalization="batch", width=1, **kwargs):
         super().__init__(**kwargs)
         self.output_normalization, self.width = output_normalization, width
+        _, side, channels = self.image_shape
+        self.table = layer_table(side, channels, self.latent_dim, width)
         *rows, last = self.table.discriminator
-        rows = [row._replace(filters=width * row.filters) for row in rows]
         rows.append(last._replace(batch_norm=output_normalization != "none"))
         self.stack = self._build_stack(
             self.image_shape, rows, keras.layers.Conv2D, output_normalization

@@ -38,11 +38,16 @@ def test_costs_of_table_3_by_hand():
     assert costs.discriminator[-1] == 32 * 32 * 1 * 1
 
 
+@pytest.mark.parametrize("width", [1, 2])
 @pytest.mark.parametrize("side", [32, 64, 128, 256])
-def test_costs_agree_with_the_layers_of_the_model(side):
-    overrides = ["data.source=grains", f"data.image_size={side}"]
+def test_costs_agree_with_the_layers_of_the_model(side, width):
+    overrides = [
+        "data.source=grains",
+        f"data.image_size={side}",
+        f"model.discriminator_width={width}",
+    ]
     model = build_model(load_config("alloy.yaml", overrides), 2)
-    costs = layer_costs(layer_table(side), side, 1, 32)
+    costs = layer_costs(layer_table(side, discriminator_width=width), side, 1, 32)
     for name, counted in costs._asdict().items():
         expected = []
         for layer in getattr(model, name).stack.layers:

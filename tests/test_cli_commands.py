@@ -243,12 +243,13 @@ def desk(grains, tmp_path):
 
 
 MISSING, NO_RUN = "there is no such run folder", "not a run folder, it has no config.yaml"
+NEITHER = "nor a packaged model of that name; packaged are alloy, "
 REFUSALS = [
     # run folders
-    ("generate runs/grain --out a.npy", MISSING),
-    ("reconstruct nowhere grains --out a.npy", MISSING),
-    ("evaluate nowhere", MISSING),
-    ("export nowhere --out model", MISSING),
+    ("generate runs/grain --out a.npy", NEITHER),
+    ("reconstruct nowhere grains --out a.npy", NEITHER),
+    ("evaluate nowhere", NEITHER),
+    ("export nowhere --out model", NEITHER),
     ("train --run-dir nowhere --resume", MISSING),
     ("train --config quickstart.yaml --run-dir nowhere --resume", MISSING),
     ("generate notes --out a.npy", NO_RUN),
