@@ -40,7 +40,7 @@ def find_run(run: Path) -> RunFolder:
         if run.exists() or not names():
             raise
         raise InputError(
-            f"{run}: there is neither such a run folder, for example runs/alloy, nor a packaged model of that name; "
+            f"{run}: there is no such run folder, for example runs/alloy, nor a packaged model of that name; "
             f"packaged are {', '.join(names())}."
         ) from error
 
