@@ -227,6 +227,7 @@ def test_ablation_page_has_medians_and_ranges(result):
     assert "+0.005" in page
 
 
+@pytest.mark.slow
 def test_ablation_end_to_end(tmp_path, davegan):
     values = settings(training__epochs=2, training__recalibrate="false")
     arguments = ("--materials", "checkerboard", "--variants", "narrow", "--count", 8, *values)
