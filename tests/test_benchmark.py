@@ -20,7 +20,9 @@ from davegan_tf.building import build_model
 from davegan_tf.config import load_config
 from davegan_tf.networks import layer_table
 
+# Table 3 and one set of images, as the PyTorch step has it.
 OVERRIDES = ["data.source=grains", "data.micrograph_size=128"]
+OVERRIDES += ["data.real_sampling=same", "model.discriminator_width=1"]
 OPTIONS = {"config": "alloy.yaml", "overrides": OVERRIDES}
 
 

@@ -13,7 +13,12 @@ from davegan_tf.networks import layer_table
 torch = pytest.importorskip("torch")
 from benchmarks.pytorch_step import Draws, PyTorchStep  # noqa: E402
 
-OVERRIDES = ["data.source=grains", "data.micrograph_size=128"]
+OVERRIDES = [
+    "data.real_sampling=same",
+    "model.discriminator_width=1",
+    "data.source=grains",
+    "data.micrograph_size=128",
+]
 
 
 def transfer(network, module):
