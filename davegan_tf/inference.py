@@ -10,7 +10,7 @@ BATCH = 64
 def generate_labels(model, count, seed):
     """Samples of the prior, rounded to phases: (count, side, side) uint8, a function of the seed."""
     z = model.sample_latent(count, seed).numpy()
-    return np.concatenate([decode_phases(model.generate(part).numpy()) for part in _batches(z)])
+    return np.concatenate([decode_phases(model.generate(part).numpy()) for part in batches(z)])
 
 
 def reconstruct_labels(model, images, n_phases):
@@ -29,7 +29,7 @@ def reconstruct_labels(model, images, n_phases):
     return np.concatenate(
         [
             decode_phases(model.reconstruct(encode_phases(part, n_phases)).numpy())
-            for part in _batches(images)
+            for part in batches(images)
         ]
     )
 
@@ -66,5 +66,6 @@ def _starts(length, side):
     return starts if length % side == 0 else [*starts, length - side]
 
 
-def _batches(array):
+def batches(array):
+    """Consecutive parts of an array, of BATCH entries each and what is left."""
     return (array[first : first + BATCH] for first in range(0, len(array), BATCH))

@@ -8,8 +8,9 @@ import numpy as np
 
 from davegan_tf import descriptors
 from davegan_tf.errors import InputError
-from davegan_tf.inference import BATCH
+from davegan_tf.inference import batches
 from davegan_tf.measures import evaluated_phases
+from davegan_tf.smoothness import aggregate_posterior
 
 
 def encode(model, images):
@@ -24,7 +25,7 @@ def encode(model, images):
     -------
     z_mean, z_log_var : (n, latent_dim) float32
     """
-    posteriors = [model.encode(part) for part in _batches(images)]
+    posteriors = [model.encode(part) for part in batches(images)]
     z_mean, z_log_var = (np.concatenate(part) for part in zip(*posteriors, strict=True))
     return z_mean, z_log_var
 
@@ -42,7 +43,7 @@ def decode(model, z):
     (n, side, side, channels) float32 in [0, 1], phase probabilities
     """
     z = np.asarray(z, np.float32)
-    return np.concatenate([model.generate(part) for part in _batches(z)])
+    return np.concatenate([model.generate(part) for part in batches(z)])
 
 
 def z_of_image(model, image):
@@ -166,11 +167,9 @@ def kl_per_dimension(model, images):
 
     Returns
     -------
-    (latent_dim,) float64, ≥ 0 up to rounding
+    (latent_dim,) float64, ≥ 0
     """
-    # In float32 the variance of an encoder in the middle of its training may overflow.
-    z_mean, z_log_var = (part.astype(np.float64) for part in encode(model, images))
-    return 0.5 * (z_mean**2 + np.exp(z_log_var) - 1 - z_log_var).mean(axis=0)
+    return aggregate_posterior(*encode(model, images)).kl
 
 
 def order_of_dimensions(model, images):
@@ -204,7 +203,3 @@ def statistics_along(labels, n_phases):
         "s2_error_to_start": to_start,
         "s2_error_to_end": to_end,
     }
-
-
-def _batches(array):
-    return (array[first : first + BATCH] for first in range(0, len(array), BATCH))

@@ -5,7 +5,6 @@ can be interrupted at any point and gone on with. No TensorFlow is imported here
 """
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -164,8 +163,3 @@ def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: rounded(each) for key, each in value.items()}
     return [rounded(each) for each in value] if isinstance(value, list) else value
-
-
-def default_workers() -> int:
-    """As many runs at a time as there are cores, up to two: one thread each is the best use of few cores."""
-    return min(2, os.cpu_count() or 1)
