@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from cli.running import run_jobs, runs_options
+from davegan_tf.beta_study import BETAS, PAPER_EPOCHS, TRAVERSED_BETAS, Point
+
 
 @click.group()
 def reproduce():
@@ -45,58 +48,6 @@ def _variants():
     return list(VARIANTS)
 
 
-def _seeds(ctx, parameter, value):
-    seeds = [part.strip() for part in value.split(",")]
-    if not all(seed.isdigit() for seed in seeds):
-        raise click.BadParameter(f'"{value}" is no list of seeds; expected numbers such as 0,1,2')
-    return list(dict.fromkeys(map(int, seeds)))
-
-
-def _runs_options(name):
-    """Options of every command that trains."""
-    options = (
-        click.option(
-            "--seeds", default="0", show_default=True, callback=_seeds, help="Comma-separated."
-        ),
-        click.option(
-            "--resume", is_flag=True, help="Go on: keep what is finished, continue what was begun."
-        ),
-        click.option(
-            "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
-        ),
-        click.option(
-            "--count",
-            type=click.IntRange(2),
-            default=256,
-            show_default=True,
-            help="Samples to measure.",
-        ),
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="For all runs; repeatable.",
-        ),
-        click.option(
-            "--runs", type=click.Path(path_type=Path), default=Path("runs", name), show_default=True
-        ),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            default=Path("docs", "results"),
-            show_default=True,
-        ),
-    )
-
-    def decorate(command):
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 @reproduce.command()
 @click.option("--materials", callback=_names(_materials), help="Comma-separated. [default: all]")
 @click.option(
@@ -104,7 +55,7 @@ def _runs_options(name):
     callback=_names(_presets),
     help="best: configs/*.yaml; paper: configs/paper/*.yaml. [default: both]",
 )
-@_runs_options("table4")
+@runs_options("table4")
 def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out):
     """Table 4: every material trained, evaluated and judged by the scorecard.
 
@@ -131,7 +82,7 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
     help="Comma-separated.",
 )
 @click.option("--variants", callback=_names(_variants), help="Comma-separated. [default: all]")
-@_runs_options("ablation")
+@runs_options("ablation")
 def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, out):
     """What each of our settings brings: one change at a time, a fifth of the training.
 
@@ -146,6 +97,72 @@ def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, o
         for material in materials
     ]
     _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_ablation(runs, out))
+
+
+def _betas(ctx, parameter, value):
+    betas = list(dict.fromkeys(part.strip() for part in value.split(",")))
+    try:
+        usable = all(0 <= float(beta) < float("inf") for beta in betas)
+    except ValueError:
+        usable = False
+    # Names of folders are made of them.
+    if not usable or any("-" in beta or "+" in beta for beta in betas):
+        raise click.BadParameter(
+            f'"{value}" is no list of β; expected numbers such as 0.01,1,50, not below 0'
+        )
+    return betas
+
+
+def _ellipses_options(betas):
+    """Options of Figures 3 and 4, which are made of the same runs."""
+
+    def decorate(command):
+        epochs = click.option(
+            "--epochs",
+            type=click.IntRange(1),
+            default=PAPER_EPOCHS,
+            show_default=True,
+            help="Length of each run, 1875 steps an epoch. Runs of other lengths are kept and shown, too.",
+        )
+        values = click.option(
+            "--betas",
+            callback=_betas,
+            default=",".join(betas),
+            show_default=True,
+            help="Comma-separated.",
+        )
+        return values(epochs(runs_options("ellipses", samples=False)(command)))
+
+    return decorate
+
+
+@reproduce.command()
+@_ellipses_options(BETAS)
+def figure3(betas, epochs, seeds, resume, jobs, overrides, runs, out):
+    """Figure 3: the reconstruction error of the ellipses over β, and the numbers of the latent space.
+
+    Writes OUT/figure3.md, OUT/figure3.json and OUT/figure3.png after each run, of all finished runs in RUNS. Interrupt
+    at any time and go on with --resume.
+    """
+    _run_ellipses(
+        betas, epochs, seeds, resume, jobs, overrides, runs, out, lambda: _write_figure3(runs, out)
+    )
+
+
+@reproduce.command()
+@_ellipses_options(TRAVERSED_BETAS)
+def figure4(betas, epochs, seeds, resume, jobs, overrides, runs, out):
+    """Figure 4: traversals from the paper's reference ellipse, for a small, a middle and a large β.
+
+    Trains what `figure3` has not trained yet. Writes OUT/figure4.md and OUT/figure4/*.png at the end.
+    """
+    _run_ellipses(betas, epochs, seeds, resume, jobs, overrides, runs, out, lambda: None)
+    _write_figure4([Point(beta, epochs, seed) for beta in betas for seed in seeds], runs, out)
+
+
+def _run_ellipses(betas, epochs, seeds, resume, jobs, overrides, runs, out, write):
+    work = [Point(beta, epochs, seed).job() for seed in seeds for beta in betas]
+    _run(work, overrides, resume, runs, jobs, None, out, write)
 
 
 @reproduce.command()
@@ -205,7 +222,6 @@ def _run(work, overrides, resume, runs, workers, count, out, write):
     from davegan_tf.config import load_config
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
-    from davegan_tf.reproduction import run_all
 
     work = [job._replace(overrides=(*job.overrides, *overrides)) for job in work]
     for job in work:
@@ -216,44 +232,10 @@ def _run(work, overrides, resume, runs, workers, count, out, write):
             )
     check_writable(runs, "--runs")
     check_writable(out / "table.md", "--out")
-    missing = [job for job in work if not job.finished(runs)]
-    click.echo(f"{len(work)} runs, {len(work) - len(missing)} of them finished")
-    if len(missing) < len(work):
+    if any(job.finished(runs) for job in work):
         write()
-    failures = []
-    with _stopped_by_signals():
-        for job, failure in run_all(missing, runs, workers, count):
-            if failure is None:
-                click.echo(f"{job.name}: done")
-                write()
-            else:
-                failures.append(job.name)
-                click.echo(f"{job.name}: FAILED: {failure}", err=True)
-    if failures:
-        click.echo(f"{len(failures)} of {len(work)} runs failed: {', '.join(failures)}", err=True)
+    if run_jobs(work, runs, workers, count, lambda job, failure: failure or write()):
         raise SystemExit(1)
-
-
-def _stopped_by_signals():
-    """SIGTERM, like Ctrl-C, ends the runs, which save where they are."""
-    import contextlib
-    import signal
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def installed():
-        before = signal.signal(signal.SIGTERM, stop)
-        try:
-            yield
-        except KeyboardInterrupt:
-            click.echo("Interrupted; everything is saved. Go on with --resume.", err=True)
-            raise SystemExit(130) from None
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-    return installed()
 
 
 def _write_ablation(runs, out):
@@ -286,6 +268,65 @@ def _write_ablation(runs, out):
         for run in seeds.values()
     ]
     write_text(out / "ablation.md", table.document(results, _command("ablation", made)))
+
+
+def _write_figure3(runs, out):
+    import json
+
+    from davegan_tf import beta_study
+    from davegan_tf.beta_figures import figure_3
+    from davegan_tf.files import write_text
+
+    results = [beta_study.read_point(point, runs) for point in beta_study.finished(runs)]
+    write_text(out / "figure3.json", json.dumps(results, indent=1) + "\n")
+    figure_3(out / "figure3.png", results)
+    document = beta_study.figure_3_document(results, _ellipses_command("figure3", results))
+    write_text(out / "figure3.md", document)
+
+
+def _write_figure4(points, runs, out):
+    from cli.quiet_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from davegan_tf import beta_study, latent
+    from davegan_tf.building import load_model
+    from davegan_tf.dataset import encode_phases
+    from davegan_tf.ellipse_study import reference_image
+    from davegan_tf.figures import to_grey
+    from davegan_tf.files import write_text
+    from davegan_tf.latent_figures import shown, traversal_picture
+
+    results = [beta_study.read_point(point, runs) for point in points]
+    reference = reference_image()
+    for point, result in zip(points, results, strict=True):
+        model, step = load_model(point.job().folder(runs))
+        z = latent.z_of_image(model, encode_phases(reference, 2))
+        frames = shown(latent.traverse(model, z))
+        starts = [("reference sample", to_grey(reference, 2))]
+        starts.append(("reconstructed", shown(latent.decode(model, z[None]))[0]))
+        traversal_picture(
+            out / "figure4" / beta_study.picture_name(result),
+            frames,
+            latent.traversal_values(),
+            [f"z {i}, KL {kl:.2g}" for i, kl in enumerate(result["posterior"]["kl"])],
+            starts,
+            f"β = {point.beta}, {step} steps: one dimension of z at a time",
+        )
+    document = beta_study.figure_4_document(results, _ellipses_command("figure4", results))
+    write_text(out / "figure4.md", document)
+    click.echo(f"wrote {out / 'figure4.md'}")
+
+
+def _ellipses_command(name, results):
+    """The command line that makes these results; of runs of several lengths one for each."""
+    commands = []
+    for epochs in sorted({each["epochs"] for each in results}):
+        of_length = [each for each in results if each["epochs"] == epochs]
+        betas = ",".join(f"{beta:g}" for beta in sorted({each["beta"] for each in of_length}))
+        seeds = ",".join(map(str, sorted({each["seed"] for each in of_length})))
+        options = f"--epochs {epochs} --betas {betas} --seeds {seeds}{_threads_option(of_length)}"
+        commands.append(f"python -m cli reproduce {name} {options}")
+    return "` and `".join(commands)
 
 
 def _write_table4(runs, out):
@@ -323,7 +364,13 @@ def _command(name, results):
     """The command line that makes these results."""
     seeds = sorted({result["seed"] for result in results})
     command = f"python -m cli reproduce {name} --seeds {','.join(map(str, seeds))}"
+    return command + _threads_option(results)
+
+
+def _threads_option(results):
     threads = {result["threads"] for result in results}
-    if len(threads) == 1 and None not in threads:
-        command += f" --set training.threads={threads.pop()}"
-    return command
+    return (
+        f" --set training.threads={threads.pop()}"
+        if len(threads) == 1 and None not in threads
+        else ""
+    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from davegan_tf import registry
 from davegan_tf.config_errors import nearest
+from davegan_tf.ellipse_cache import cached_ellipses
 from davegan_tf.errors import InputError
 from davegan_tf.image_files import READABLE, read_image
 from davegan_tf.registry import NAMED
@@ -31,6 +32,7 @@ class Micrograph:
     segmentation : how the labels came about, with the volume fractions, one phrase
     fallback_for : name of the micrograph that could not be had and that this one stands in for
     held_out : (m, h, width) uint8, the part kept out of `images` and so out of training; None: nothing
+    parameters : (n, 5) float64, those of each of the `ellipses`, see `synthetic.draw_ellipses`; None: of others
     """
 
     images: np.ndarray
@@ -41,6 +43,7 @@ class Micrograph:
     segmentation: str
     fallback_for: str | None = None
     held_out: np.ndarray | None = None
+    parameters: np.ndarray | None = None
 
     @property
     def title(self) -> str:
@@ -98,7 +101,10 @@ def hold_out(micrograph: Micrograph, share: float, side: int) -> Micrograph:
             f"{1 - least / extent:.2f}, or no holdout."
         )
     kept, held_out = np.split(images, [extent - held], axis=axis)
-    return dataclasses.replace(micrograph, images=kept, held_out=held_out)
+    parameters = micrograph.parameters
+    if parameters is not None:
+        parameters = parameters[: len(kept)]
+    return dataclasses.replace(micrograph, images=kept, held_out=held_out, parameters=parameters)
 
 
 def load_micrograph(
@@ -149,7 +155,7 @@ def load_micrograph(
             f"{', '.join(GENERATORS)}."
         )
     source = os.fspath(source).strip()
-    fallback_for = None
+    fallback_for = parameters = None
     if source in NAMED:
         try:
             path, origin = _obtain(source)
@@ -158,7 +164,11 @@ def load_micrograph(
                 raise
             fallback_for, source = source, offline_fallback
     if source in GENERATORS:
-        values, origin = _generate(source, micrograph_size, count, generator_seed)
+        if source == "ellipses":
+            values, parameters = cached_ellipses(count, generator_seed)
+            origin = f"generated: {count} ellipses of 32 × 32 pixels, seed {generator_seed}"
+        else:
+            values, origin = _generate(source, micrograph_size, generator_seed)
         notes, lossy, name, where = (), False, source, f"the generated {source}"
     else:
         if source not in NAMED:
@@ -184,6 +194,7 @@ def load_micrograph(
         digest=_digest(labels),
         segmentation="; ".join([*notes, segmentation]),
         fallback_for=fallback_for,
+        parameters=parameters,
     )
 
 
@@ -196,10 +207,7 @@ def _obtain(name: str) -> tuple[Path, str]:
     return path, f"file {path}, downloaded from {registry.UPSTREAM}{path.name}"
 
 
-def _generate(name: str, size: int, count: int, seed: int) -> tuple[np.ndarray, str]:
-    if name == "ellipses":
-        images, _ = GENERATORS[name](count, seed)
-        return images, f"generated: {count} ellipses of 32 × 32 pixels, seed {seed}"
+def _generate(name: str, size: int, seed: int) -> tuple[np.ndarray, str]:
     if name == "checkerboard":
         return GENERATORS[name](size)[
             np.newaxis

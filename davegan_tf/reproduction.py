@@ -1,7 +1,7 @@
 """Many trainings, one after the other or side by side: what the results under docs/results are made of.
 
-Every run is a process of its own (`train`, then `evaluate`), so that one that fails stops no other, and all of them
-can be interrupted at any point and gone on with. No TensorFlow is imported here.
+Every run is a process of its own (`train`, then `evaluate` or `study`), so that one that fails stops no other, and all
+of them can be interrupted at any point and gone on with. No TensorFlow is imported here.
 """
 
 import json
@@ -17,20 +17,28 @@ from davegan_tf.run_folder import RunFolder
 
 
 class Job(NamedTuple):
-    """One run: a config with a seed and overrides (``key=value``), in a folder of its own."""
+    """One run: a config with a seed and overrides (``key=value``), in a folder of its own.
+
+    What measures it is the command ``evaluate`` or ``study``.
+    """
 
     name: str
     config: str
     seed: int
     overrides: tuple[str, ...] = ()
+    measured_by: str = "evaluate"
 
     def folder(self, runs: Path) -> RunFolder:
         return RunFolder(runs / self.name)
 
-    def finished(self, runs: Path) -> bool:
-        """Trained and evaluated."""
+    def measured(self, runs: Path) -> Path:
+        """The file that the measuring command writes."""
         folder = self.folder(runs)
-        return folder.evaluation.is_file() and trained(folder)
+        return {"evaluate": folder.evaluation, "study": folder.study}[self.measured_by]
+
+    def finished(self, runs: Path) -> bool:
+        """Trained and measured."""
+        return self.measured(runs).is_file() and trained(self.folder(runs))
 
 
 def trained(folder: RunFolder) -> bool:
@@ -43,7 +51,7 @@ class JobFailed(Exception):
 
 
 def run_job(job: Job, runs: Path, count: int, processes: "Processes") -> None:
-    """Train and evaluate, whatever of it is missing.
+    """Train and measure, whatever of it is missing.
 
     Parameters
     ----------
@@ -61,8 +69,9 @@ def run_job(job: Job, runs: Path, count: int, processes: "Processes") -> None:
         how = "--resume" if folder.manifest.is_file() else "--overwrite"
         config = ("--config", job.config, "--seed", str(job.seed), *sets)
         processes.run("train", *config, "--run-dir", str(folder.path), how)
-    if not folder.evaluation.is_file():
-        processes.run("evaluate", str(folder.path), "--count", str(count))
+    if not job.measured(runs).is_file():
+        samples = ("--count", str(count)) if job.measured_by == "evaluate" else ()
+        processes.run(job.measured_by, str(folder.path), *samples)
 
 
 class Processes:

@@ -46,6 +46,7 @@ class RunFolder:
         self.weights = self.path / "model.weights.h5"
         self.compact_weights = self.path / "weights.npz"
         self.evaluation = self.path / "evaluation.json"
+        self.study = self.path / "study.json"
         self.figures = self.path / "figures"
 
     @property

@@ -15,6 +15,9 @@ from davegan_tf.errors import InputError
 # Section 4.2: limits of the ellipses' area fraction and of the aspect ratio a/b.
 ELLIPSE_AREA = (0.012, 0.19)
 ELLIPSE_ASPECT = (1.0, 4.0)
+# The reference sample of Section 4.2, as `draw_ellipses` takes it: in the middle of 32 × 32 pixels, principal axes of 6
+# and 14 pixels horizontally and vertically.
+ELLIPSE_REFERENCE = (7.0, 3.0, 15.5, 15.5, np.pi / 2)
 
 
 def checkerboard(size: int, *, period: int = 16) -> np.ndarray:

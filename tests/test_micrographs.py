@@ -13,6 +13,7 @@ from PIL import Image
 from davegan_tf import registry
 from davegan_tf.errors import InputError
 from davegan_tf.micrographs import NAMED, hold_out, load_micrograph
+from davegan_tf.synthetic import draw_ellipses
 
 ALLOY = NAMED["alloy"]
 
@@ -196,6 +197,8 @@ def test_generators():
     ellipses = load_micrograph("ellipses", count=20)
     assert ellipses.images.shape == (20, 32, 32)
     assert ellipses.n_phases == 2
+    np.testing.assert_array_equal(draw_ellipses(ellipses.parameters), ellipses.images)
+    assert noise.parameters is None
     refused("multiple of the period", "checkerboard", micrograph_size=100)
 
 
@@ -267,6 +270,7 @@ def test_of_several_images_the_last_are_held_out():
     part = hold_out(whole, 0.3, 32)
     assert (len(part.images), len(part.held_out)) == (7, 3)
     np.testing.assert_array_equal(part.held_out, whole.images[7:])
+    np.testing.assert_array_equal(draw_ellipses(part.parameters), part.images)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9])

@@ -169,7 +169,7 @@ def test_ellipse_parameters_describe_the_image():
 
 def test_the_papers_reference_ellipse():
     """Section 4.2: axes of 6 and 14 pixels, in the centre, ϕ = π/2: upright."""
-    image = synthetic.draw_ellipses(np.array([[7, 3, 15.5, 15.5, np.pi / 2]]))[0]
+    image = synthetic.draw_ellipses([synthetic.ELLIPSE_REFERENCE])[0]
     rows, columns = np.nonzero(image)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (9, 22, 13, 18)
     np.testing.assert_array_equal(image, image[::-1])

@@ -1,0 +1,146 @@
+"""What the commands that train many runs share (`reproduce`, `sweep`): their options, and running to the end."""
+
+import contextlib
+import functools
+import signal
+from pathlib import Path
+
+import click
+
+
+def seed_list(ctx, parameter, value):
+    """Callback of an option: ``0,1,2`` as a list of int, without repetitions; None stays None."""
+    if value is None:
+        return None
+    seeds = [part.strip() for part in value.split(",")]
+    if not all(seed.isdigit() for seed in seeds):
+        raise click.BadParameter(f'"{value}" is no list of seeds; expected numbers such as 0,1,2')
+    return list(dict.fromkeys(map(int, seeds)))
+
+
+def many_runs_options(command, samples=True):
+    """Options of every command that trains many runs: ``resume``, ``jobs``, ``overrides``, and ``count`` of samples."""
+    count = click.option(
+        "--count",
+        type=click.IntRange(2),
+        default=256,
+        show_default=True,
+        help="Samples to measure.",
+    )
+    return _decorated(
+        command,
+        click.option(
+            "--resume", is_flag=True, help="Go on: keep what is finished, continue what was begun."
+        ),
+        click.option(
+            "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
+        ),
+        *([count] if samples else []),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="For all runs; repeatable.",
+        ),
+    )
+
+
+def runs_options(name, samples=True):
+    """The same with ``seeds``, ``runs`` and ``out``, for results under docs/results.
+
+    Parameters
+    ----------
+    name : str
+        The run folders go to runs/NAME by default.
+    samples : bool
+        Whether there is ``count``.
+    """
+
+    def decorate(command):
+        return _decorated(
+            command,
+            click.option(
+                "--seeds",
+                default="0",
+                show_default=True,
+                callback=seed_list,
+                help="Comma-separated.",
+            ),
+            functools.partial(many_runs_options, samples=samples),
+            click.option(
+                "--runs",
+                type=click.Path(path_type=Path),
+                default=Path("runs", name),
+                show_default=True,
+            ),
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path),
+                default=Path("docs", "results"),
+                show_default=True,
+            ),
+        )
+
+    return decorate
+
+
+def _decorated(command, *options):
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def run_jobs(work, runs, workers, count, ended):
+    """Train and measure what is not finished, and say how each ends.
+
+    Parameters
+    ----------
+    work : sequence of davegan_tf.reproduction.Job
+    runs : Path
+        Folder of the run folders.
+    workers : int
+        Runs at a time.
+    count : int
+        Samples to evaluate.
+    ended : callable
+        Called with a job and its failure, or None, when it has ended.
+
+    Returns
+    -------
+    list of str
+        Names of the runs that failed; the command's exit code should then be 1.
+    """
+    from davegan_tf.reproduction import run_all
+
+    missing = [job for job in work if not job.finished(runs)]
+    click.echo(f"{len(work)} runs, {len(work) - len(missing)} of them finished")
+    failures = []
+    with _stopped_by_signals():
+        for job, failure in run_all(missing, runs, workers, count):
+            if failure is None:
+                click.echo(f"{job.name}: done")
+            else:
+                failures.append(job.name)
+                click.echo(f"{job.name}: FAILED: {failure}", err=True)
+            ended(job, failure)
+    if failures:
+        click.echo(f"{len(failures)} of {len(work)} runs failed: {', '.join(failures)}", err=True)
+    return failures
+
+
+@contextlib.contextmanager
+def _stopped_by_signals():
+    """SIGTERM, like Ctrl-C, ends the runs, which save where they are."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted; everything is saved. Go on with --resume.", err=True)
+        raise SystemExit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

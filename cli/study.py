@@ -1,0 +1,62 @@
+"""`davegan study`: the numbers of Section 4.2 for a model of the ellipses."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Of the images measured.",
+)
+def study(run, seed):
+    """Measure what a model of the ellipses (ellipses.yaml) has learnt: reconstruction, disentanglement, traversals.
+
+    RUN is a run folder, to which study.json is written.
+    """
+    from davegan_tf.errors import InputError
+    from davegan_tf.files import check_writable
+    from davegan_tf.micrographs import load_from_config
+    from davegan_tf.run_folder import RunFolder
+
+    folder = RunFolder(run).require()
+    config = folder.read_config()
+    micrograph = load_from_config(config)
+    folder.check_data(micrograph)
+    if micrograph.parameters is None:
+        raise InputError(
+            f"{folder.path}: was trained on {micrograph.title}, of whose images no parameters are known; this study "
+            "needs a run of ellipses.yaml (data.source: ellipses). For other runs there are traverse and embed."
+        )
+    check_writable(folder.study)
+    from cli.quiet_tensorflow import start_tensorflow
+
+    start_tensorflow(config.training.threads)
+    import json
+
+    from davegan_tf.building import load_model
+    from davegan_tf.ellipse_study import study as measure
+    from davegan_tf.files import write_text
+
+    model, step = load_model(folder)
+    result = measure(model, micrograph.images, micrograph.parameters, seed)
+    write_text(folder.study, json.dumps({"step": step, "seed": seed, **result}, indent=1) + "\n")
+    codes, traversals = result["disentanglement"], result["traversals"]
+    click.echo(f"{folder.describe()}, step {step}")
+    click.echo(f"E_rec {result['E_rec']:.3g}, pixels right {result['pixel_accuracy']:.2%}")
+    click.echo(
+        f"DCI: disentanglement {codes['dci_disentanglement']:.2f}, completeness {codes['dci_completeness']:.2f}, "
+        f"informativeness {codes['dci_informativeness']:.2f}; MIG {codes['mig']:.2f}"
+    )
+    r2 = ", ".join(f"{name} {scores['neighbours']:.2f}" for name, scores in result["r2"].items())
+    click.echo(f"R² from z (nearest neighbours): {r2}")
+    click.echo(
+        f"frames of traversals that are one ellipse: {traversals['one_ellipse_within_2']:.1%} within ±2, "
+        f"{traversals['one_ellipse_within_3']:.1%} within ±3 (mean of {result['images']['traversed']} images)"
+    )
+    click.echo(f"wrote {folder.study}")
