@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from davegan_tf import similarity
+from davegan_tf import similarity, synthetic
 from davegan_tf.dataset import cut, tile_positions
 from davegan_tf.errors import InputError
 
@@ -389,6 +389,17 @@ def test_the_limit_of_windows_limits_the_search():
     one = similarity.nearest_places(images, micrographs, 2, max_windows=1).distance
     everything = similarity.nearest_places(images, micrographs, 2).distance
     assert (one >= everything).all() and (one > everything).any()
+
+
+def test_of_many_images_one_in_sixty_is_enough_to_shift():
+    training, (new, _) = synthetic.ellipses(3000, seed=0)[0], synthetic.ellipses(8, seed=1)
+    few = similarity.nearest_places(new, training, 2, max_windows=50)
+    everything = similarity.nearest_places(new, training, 2)
+    np.testing.assert_array_equal(few.distance, everything.distance)
+    unlike = (np.random.default_rng(2).random((8, 32, 32)) < 0.1).astype(np.uint8)
+    few = similarity.nearest_places(unlike, training, 2, max_windows=50)
+    everything = similarity.nearest_places(unlike, training, 2)
+    assert (few.distance - everything.distance).max() <= 4 / 1024
 
 
 def test_nearest_pairs_are_sorted_and_never_nan():
