@@ -23,7 +23,7 @@ COMMANDS = {
     "reconstruct": ("cli.reconstruct:reconstruct", "Encode and decode an image."),
     "traverse": ("cli.traverse:traverse", "Draw what each latent dimension does to an image."),
     "interpolate": ("cli.interpolate:interpolate", "Go from one image to another through z."),
-    "find": ("cli.find:find", "Find structures with given properties, such as a volume fraction."),
+    "find": ("cli.find:find", "Find structures that have given properties."),
     "embed": ("cli.embed:embed", "Put the training images' z into TensorBoard's projector."),
     "evaluate": ("cli.evaluate:evaluate", "Measure a trained model against its micrograph."),
     "study": ("cli.study:study", "Measure the latent space of a model of the ellipses."),

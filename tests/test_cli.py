@@ -86,8 +86,8 @@ def test_version(capsys):
         (["trian"], 'There is no command "trian". Did you mean train?'),
         (
             ["zzzzz"],
-            "There are train, generate, reconstruct, traverse, interpolate, find, embed, evaluate, study, sweep, reproduce, "
-            "export, data, benchmark.",
+            "There are train, generate, reconstruct, traverse, interpolate, find, embed, evaluate, study, sweep, "
+            "reproduce, export, data, benchmark.",
         ),
         (["--verison"], "No such option"),
         ([], "Usage:"),
