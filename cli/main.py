@@ -29,7 +29,7 @@ COMMANDS = {
     "study": ("cli.study:study", "Measure the latent space of a model of the ellipses."),
     "sweep": ("cli.sweep:sweep", "Train a config with every combination of some values."),
     "reproduce": ("cli.reproduce:reproduce", "Make the results under docs/results anew."),
-    "export": ("cli.export:export", "Write a trained model as a SavedModel, for other programs."),
+    "export": ("cli.export:export", "Write a trained model for other programs."),
     "data": ("cli.data:data", "List and show micrographs."),
     "benchmark": ("cli.benchmark:benchmark", "Measure speed and memory on this machine."),
 }

@@ -1,185 +1,194 @@
-"""The SavedModel, in a process that knows TensorFlow and nothing of this package."""
+"""`davegan export` whatever the format: model card, mistakes, failures; a new format is one line."""
 
-import contextlib
-import io
+import importlib.util
+import json
+import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
+from cli import export as command
 from cli.main import main
+from davegan_tf import export_savedmodel
 from davegan_tf.building import load_model
-from davegan_tf.dataset import encode_phases
-from davegan_tf.errors import InputError
-from davegan_tf.export import SIGNATURES, export_saved_model
+from davegan_tf.davegan import DAVEGAN
+from davegan_tf.export_card import model_card
+from davegan_tf.packaged import MODELS
 from davegan_tf.run_folder import RunFolder
 
-# The user's program: it only gets paths, and finds neither this package nor the command line.
-PROGRAM = """
-import sys
-for name in ("davegan_tf", "cli"):
-    sys.modules[name] = None  # importing it is an error
-import numpy as np
-import tensorflow as tf
-
-COUNTS = (1, 3)
-
-def use(folder):
-    signatures = tf.saved_model.load(f"{folder}/model").signatures
-    given = dict(np.load(f"{folder}/inputs.npz"))
-    results = {"signatures": sorted(signatures)}
-
-    def call(key, name, **tensors):
-        for output, value in signatures[name](**tensors).items():
-            results[f"{key}/{output}"] = value.numpy()
-
-    def refused(key, name, **tensors):
-        try:
-            signatures[name](**tensors)
-            results[f"refused/{key}"] = "accepted"
-        except tf.errors.InvalidArgumentError as error:
-            results[f"refused/{key}"] = str(error)
-
-    for count in COUNTS:
-        images, z = tf.constant(given["images"][:count]), tf.constant(given["z"][:count])
-        call(f"encode{count}", "encode", images=images)
-        call(f"reconstruct{count}", "reconstruct", images=images)
-        call(f"generate{count}", "generate", z=z)
-        numbers = {"seed": tf.constant(11, tf.int64), "count": tf.constant(count, tf.int64)}
-        call(f"sample{count}", "sample", **numbers)
-    for value in (-0.1, 1.1, 255.0, np.nan):
-        images = given["images"].copy()
-        images.flat[5] = value
-        for name in ("encode", "reconstruct"):
-            refused(f"{name} {value}", name, images=tf.constant(images))
-    for value in (np.nan, np.inf):
-        refused(f"generate {value}", "generate", z=tf.constant(np.full_like(given["z"], value)))
-    for count in (0, -1):
-        numbers = {"seed": tf.constant(0, tf.int64), "count": tf.constant(count, tf.int64)}
-        refused(f"sample {count}", "sample", **numbers)
-    np.savez(f"{folder}/outputs.npz", **results)
-
-for folder in sys.argv[1:]:
-    use(folder)
-print([name for name in sys.modules if name.startswith(("davegan_tf.", "cli."))])
-"""
+# Those with a model card.
+FOLDERS = [name for name, each in command.FORMATS.items() if not each.suffix]
 
 
-NAMES = ("grains", "three_phases")
+@pytest.fixture(scope="module", params=FOLDERS)
+def exported(request, tmp_path_factory):
+    """Name of the format and folder of the packaged composite's export."""
+    for package in command.FORMATS[request.param].packages:
+        pytest.importorskip(package.replace("-", "_"), reason="the extra `export` is not installed")
+    out = tmp_path_factory.mktemp(request.param) / "composite"
+    arguments = ["export", "composite", "--format", request.param, "--out", str(out)]
+    assert main(arguments) == 0
+    return request.param, out
 
 
-@pytest.fixture(scope="module")
-def program(request, tmp_path_factory):
-    """Folders with an export, inputs and what the user's program got; its output and that of `export`."""
-    home, said = tmp_path_factory.mktemp("program"), {}
-    for name in NAMES:
-        run = request.getfixturevalue(name).run
-        n_phases = RunFolder(run).read_manifest()["data"]["n_phases"]
-        rng = np.random.default_rng(0)
-        labels = rng.integers(0, n_phases, (3, 64, 64), dtype=np.uint8)
-        (home / name).mkdir()
-        np.savez(
-            home / name / "inputs.npz",
-            images=encode_phases(labels, n_phases),
-            z=rng.standard_normal((3, 32), dtype=np.float32),
-        )
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output):
-            assert main(["export", str(run), "--out", str(home / name / "model")]) == 0
-        said[name] = output.getvalue()
-    command = [sys.executable, "-c", PROGRAM, *NAMES]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return home, done.stdout, said
+def test_a_packaged_model(exported):
+    _, out = exported
+    assert [path.name for path in out.parent.iterdir()] == ["composite"]
+    assert out.stat().st_mode & 0o777 == 0o755
 
 
-@pytest.fixture(params=NAMES)
-def deployed(request, program):
-    """Run folder, inputs, outputs and folder of one model."""
-    run = RunFolder(request.getfixturevalue(request.param).run)
-    folder = program[0] / request.param
-    return run, dict(np.load(folder / "inputs.npz")), dict(np.load(folder / "outputs.npz")), folder
+def test_the_card(exported):
+    _, out = exported
+    card = (out / "README.md").read_text()
+    for phrase in (
+        "# composite\n\nDA-VEGAN trained on the micrograph `composite`, 256 × 256 pixels, ",
+        *(f"| `{function}` | " for function in ("encode", "generate", "reconstruct")),
+        "- `images`: (n, 64, 64, 3), in [0, 1]: channel k is 1 where a pixel is of phase k, else 0",
+        "- `z`: (n, 32)",
+        "of the phase of its largest channel",
+        "- Phases: 3; three-phase rubber composite; labels 0, 1, 2 as given; volume fractions",
+        "- Pixel size: not known",
+        "- Licence of the training data: CC BY 4.0 (Li et al.",
+        "in a process of its own, on 64 random inputs:",
+        "\ngenerate probabilities ",
+        "E_rec",
+        "autocovariance",
+    ):
+        assert phrase in card, phrase
+    assert "{" not in re.sub(r"```.*?```", "", card, flags=re.S)
+    assert str(MODELS) not in card
 
 
-def test_the_program_never_saw_this_package(program):
-    assert program[1] == "[]\n"
+def test_the_card_s_example_runs(exported):
+    """As its reader would: in a process of its own, beside the export."""
+    _, out = exported
+    (example,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.S)
+    result = re.search(r"^\(?(labels|probabilities)\b", example, re.M)[1]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{example}\nprint({result}.shape)"],
+        cwd=out.parent,
+        capture_output=True,
+        text=True,
+    )
+    expected = "(16, 64, 64)" if result == "labels" else "(16, 64, 64, 3)"
+    assert done.stdout == f"{expected}\n", done.stderr
 
 
-def test_signatures(deployed):
-    assert deployed[2]["signatures"].tolist() == sorted(SIGNATURES)
+def test_pixel_size_and_a_run_without_scorecard(grains, tmp_path):
+    class Run(RunFolder):
+        def read_config(self):
+            config = super().read_config()
+            data = config.data.model_copy(update={"pixel_size": 0.25, "unit": "nm"})
+            return config.model_copy(update={"data": data})
+
+    run = Run(grains.run)
+    run.evaluation = tmp_path / "none.json"
+    card = model_card(run, load_model(run)[0], 60, "kind", "use\n", "checked")
+    assert "- Pixel size: 0.25 nm" in card
+    assert "the built-in generator `grains`" in card
+    assert "a pixel is of phase 1 from 0.5" in card
+    assert "Licence of the training data: none needed: it is generated" in card
+    assert "Not measured yet: `python -m cli evaluate grains`" in card
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_same_numbers_as_the_run(count, deployed):
-    run, inputs, outputs, _ = deployed
-    model, _ = load_model(run)
-    images, z = inputs["images"][:count], inputs["z"][:count]
-    z_mean, z_log_var = model.encode(images)
-    for key, own in {
-        f"encode{count}/z_mean": z_mean,
-        f"encode{count}/z_log_var": z_log_var,
-        f"generate{count}/probabilities": model.generate(z),
-        f"reconstruct{count}/probabilities": model.reconstruct(images),
-    }.items():
-        assert outputs[key].dtype == np.float32
-        # 1e-6 is float32's last digit: another graph may sum in another order.
-        np.testing.assert_allclose(outputs[key], own, rtol=0, atol=1e-6, err_msg=key)
+def test_a_stand_in_and_an_image_of_one_s_own(grains):
+    class Run(RunFolder):
+        def read_manifest(self):
+            manifest = super().read_manifest()
+            return manifest | {"data": manifest["data"] | changes}
+
+    run, model = Run(grains.run), DAVEGAN()
+    changes = {"name": "grains", "stands_in_for": "alloy"}
+    assert "`grains`, in place of `alloy`" in model_card(run, model, 60, "kind", "use\n", "checked")
+    changes = {"name": "steel"}
+    card = model_card(run, model, 60, "kind", "use\n", "checked")
+    assert "the micrograph `steel`" in card
+    assert "the owner of the image decides" in card
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_sample_is_what_generate_writes(count, deployed):
-    run, _, outputs, home = deployed
-    out = home / f"{count}.npy"
-    command = ["generate", run.path, "--seed", 11, "--count", count, "--out", out]
-    assert main([str(part) for part in command]) == 0
-    labels = outputs[f"sample{count}/labels"]
-    assert labels.dtype == np.uint8
-    np.testing.assert_array_equal(labels, np.load(out))
+def test_another_precision_is_told(grains):
+    def card(precision):
+        model = DAVEGAN(precision=precision)
+        return model_card(RunFolder(grains.run), model, 60, "kind", "use\n", "checked")
+
+    assert "It computes in" not in card("float32")
+    assert "- It computes in mixed_bfloat16; it was trained in float32." in card("mixed_bfloat16")
 
 
-def test_inputs_out_of_range_are_refused(deployed):
-    _, _, outputs, _ = deployed
-    refused = {key.split("/")[1]: str(value) for key, value in outputs.items() if "refused" in key}
-    assert len(refused) == 12
-    for key, message in refused.items():
-        name = key.split()[0]
-        expected = {"generate": "z must be finite", "sample": "count must be at least 1"}
-        assert expected.get(name, "images must be numbers from 0 to 1") in message, key
+# Mistakes and failures
 
 
-def test_what_the_command_says(program):
-    home, _, said = program
-    for name, lines in said.items():
-        difference = float(lines.split("largest difference to the model ")[1].split()[0])
-        assert difference <= 1e-6
-        assert f"wrote {home / name / 'model'} (SavedModel" in lines
-        assert {path.name for path in (home / name).iterdir()} >= {"inputs.npz", "model"}
-        assert not any(path.name.startswith(".") for path in (home / name).iterdir())
-        assert (home / name / "model").stat().st_mode & 0o777 == 0o755
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--out", "model.onnx"], "without .onnx; files go into it"),
+        (["--out", "full"], "exists already; give a new or an empty folder"),
+        (["--out", "new", "--quantize"], "only --format litert has quantised weights"),
+        (["--out", "new", "--format", "pickle"], "'pickle' is not one of"),
+    ],
+)
+def test_mistakes(davegan, no_tensorflow, tmp_path, options, message):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").write_text("x")
+    done = davegan("export", "alloy", *options, cwd=tmp_path, env=no_tensorflow)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["full", "precious"]
 
 
-class Unsaveable:
-    """Stands in for a model; TensorFlow can't be asked to fail half-way."""
-
-    arguments = property(lambda self: {"image_size": 64, "channels": 1})
-    latent_dim = 32
-
-
-def test_nothing_is_left_of_a_failed_export(tmp_path, monkeypatch):
-    def fail(_, folder, **__):
-        tf.io.gfile.makedirs(f"{folder}/variables")
-        raise OSError("no more")
-
-    monkeypatch.setattr(tf.saved_model, "save", fail)
-    with pytest.raises(OSError, match="no more"):
-        export_saved_model(Unsaveable(), tmp_path / "model")
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_without_the_extra(name, monkeypatch, tmp_path, capsys):
+    found = importlib.util.find_spec
+    packages = command.FORMATS[name].packages
+    modules = [package.replace("-", "_") for package in packages]
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda each, *a: None if each in modules else found(each, *a)
+    )
+    assert main(["export", "alloy", "--format", name, "--out", str(tmp_path / "new")]) == 2
+    said = capsys.readouterr().err
+    assert f"install with `python -m pip install {' '.join(packages)}`." in said
+    assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_holds_something_is_refused(tmp_path):
-    (tmp_path / "precious").write_text("x")
-    with pytest.raises(InputError, match="exists already; give a new or an empty folder"):
-        export_saved_model(Unsaveable(), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+def test_what_is_not_the_run_is_not_written(grains, monkeypatch, tmp_path, capsys):
+    export_onnx = pytest.importorskip("davegan_tf.export_onnx")
+    make, other = export_onnx.onnx_model, DAVEGAN(seed=5)
+    monkeypatch.setattr(export_onnx, "onnx_model", lambda _, function: make(other, function))
+    out = str(tmp_path / "new")
+    assert main(["export", str(grains.run), "--format", "onnx", "--out", out]) == 2
+    said = capsys.readouterr()
+    assert re.search(r"new was not written\. onnxruntime .* z_mean of encode differs", said.err)
+    assert "wrote" not in said.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_of_an_interrupted_export(grains, monkeypatch, tmp_path):
+    def fail(_, folder):
+        (folder / "saved_model.pb").write_text("half")
+        raise OSError("no more")
+
+    monkeypatch.setattr(export_savedmodel, "save", fail)
+    with pytest.raises(OSError, match="no more"):
+        main(["export", str(grains.run), "--out", str(tmp_path / "new")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_format_is_one_line(monkeypatch, tmp_path, capsys):
+    def write(path, model, run, step):
+        path.write_text(json.dumps({"latent_dim": model.latent_dim, "run": run.name}))
+        return f"wrote {path}, step {step}"
+
+    monkeypatch.setattr(export_savedmodel, "write_page", write, raising=False)
+    page = command.Format("a page", "davegan_tf.export_savedmodel:write_page", suffix=".html")
+    monkeypatch.setitem(command.FORMATS, "page", page)
+    choice = next(each.type for each in command.export.params if each.name == "name")
+    monkeypatch.setattr(choice, "choices", [*choice.choices, "page"])
+    for wrong in ("alloy.htm", "alloy"):
+        assert main(["export", "alloy", "--format", "page", "--out", str(tmp_path / wrong)]) == 2
+        assert "give the name of a file that ends in .html" in capsys.readouterr().err
+    out = tmp_path / "alloy.html"
+    assert main(["export", "alloy", "--format", "page", "--out", str(out)]) == 0
+    assert json.loads(out.read_text()) == {"latent_dim": 32, "run": "alloy"}
+    assert "alloy.html, step " in capsys.readouterr().out
