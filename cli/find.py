@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from cli.pixel_size import find_pixel_size, pixel_size_options
+
 # Each is refined for itself.
 MOST = 256
 
@@ -62,10 +64,11 @@ def _values_by_name(ctx, parameter, texts):
     type=click.Path(path_type=Path),
     default="found.png",
     show_default=True,
-    help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each) or a folder (a PNG each); z and all properties "
-    "go to FILE.npz.",
+    help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each), FILE.vti (a file each) or a folder (a PNG each); "
+    "z and all properties go to FILE.npz.",
 )
-def find(run, targets, tolerances, count, seed, out):
+@pixel_size_options
+def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
     """Find microstructures with given properties, among those that a model makes.
 
     RUN is a run folder or a packaged model's name. Properties are volume_fraction (of phase 1), interface_density
@@ -98,7 +101,8 @@ def find(run, targets, tolerances, count, seed, out):
                 f"--tolerance {name}={value:g}: expected a number above 0 for a property that is a --target."
             )
     tolerances = {name: tolerances.get(name, properties.tolerance(name)) for name in targets}
-    check_output(out)
+    pixel_size, unit = find_pixel_size(folder.read_config().data, pixel_size, unit, out)
+    check_output(out, count, pixel_size, unit)
     numbers = out.with_suffix(".npz")
     if numbers.is_dir():
         raise InputError(f"--out {out}: {numbers} is a folder; choose another name.")
@@ -120,7 +124,7 @@ def find(run, targets, tolerances, count, seed, out):
     values = dict(zip(names, properties.measure(found.labels, names, n_phases).T, strict=True))
     errors = found.values - np.array(list(targets.values()))
     within = (np.abs(errors) <= list(tolerances.values())).all(axis=1)
-    written = write_labels(out, found.labels, n_phases)
+    written = write_labels(out, found.labels, n_phases, pixel_size, unit)
     with atomic_path(numbers) as temporary:
         np.savez_compressed(temporary, z=found.z, density_rank=found.density_rank, **values)
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cli.pixel_size import find_pixel_size, pixel_size_options
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -15,8 +17,10 @@ import click
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each) or a folder (a PNG each).",
+    help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each), FILE.vti (for ParaView and DAMASK; of several "
+    "images FILE_000.vti, …) or a folder (a PNG each).",
 )
+@pixel_size_options
 @click.option(
     "--filter",
     "filter_size",
@@ -24,10 +28,12 @@ import click
     default=1,
     help="Side in pixels, odd, of a majority filter against stray pixels. [default: none]",
 )
-def generate(run, count, seed, out, filter_size):
+def generate(run, count, seed, out, pixel_size, unit, filter_size):
     """Make new microstructures: decode z ~ N(0, 1) with a model: RUN is a run folder or a packaged model's name.
 
-    The same seed gives the same microstructures, as many as you ask for.
+    The same seed gives the same microstructures, as many as you ask for. In a .vti file the phases are the cell data
+    `material`, and a cell is as large as a pixel, or 1 where that is not known. DAMASK takes lengths for metres:
+    --pixel-size 5e-7 --unit m.
     """
     from davegan_tf.image_output import check_output, write_labels
     from davegan_tf.packaged import find_run
@@ -35,7 +41,8 @@ def generate(run, count, seed, out, filter_size):
 
     folder = find_run(run)
     data = folder.read_manifest()["data"]
-    check_output(out)
+    pixel_size, unit = find_pixel_size(folder.read_config().data, pixel_size, unit, out)
+    check_output(out, count, pixel_size, unit)
     check_size(filter_size)
     from cli.quiet_tensorflow import start_tensorflow
 
@@ -46,7 +53,7 @@ def generate(run, count, seed, out, filter_size):
     model, step = load_model(folder)
     labels = generate_labels(model, count, seed)
     labels = majority_filter(labels, data["n_phases"], filter_size)
-    written = write_labels(out, labels, data["n_phases"])
+    written = write_labels(out, labels, data["n_phases"], pixel_size, unit)
     fractions = ", ".join(f"{(labels == phase).mean():.3f}" for phase in range(1, data["n_phases"]))
     click.echo(f"{folder.describe()}, step {step}; volume fraction of phase 1 …: {fractions}")
     click.echo(f"wrote {written}")

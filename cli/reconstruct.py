@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cli.pixel_size import find_pixel_size, pixel_size_options
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -12,11 +14,12 @@ import click
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="FILE.npy (labels), FILE.png, FILE.tif, or a folder (a PNG each).",
+    help="FILE.npy (labels), FILE.png, FILE.tif, FILE.vti (for ParaView and DAMASK) or a folder (a PNG each).",
 )
+@pixel_size_options
 @click.option("--threshold", help="For a grey image: otsu or a grey level. [default: the run's]")
 @click.option("--phases", type=click.IntRange(2, 8), help="For a grey image: number of phases.")
-def reconstruct(run, image, out, threshold, phases):
+def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
     """Reconstruct an IMAGE (file or name): decode(encode(x)).
 
     RUN is a run folder or a packaged model's name.
@@ -29,8 +32,9 @@ def reconstruct(run, image, out, threshold, phases):
     from davegan_tf.packaged import find_run
 
     folder = find_run(run)
-    check_output(out)
     config = folder.read_config()
+    pixel_size, unit = find_pixel_size(config.data, pixel_size, unit, out)
+    check_output(out, pixel_size=pixel_size, unit=unit)
     if threshold is None and phases is None and image == config.data.source:
         threshold, phases = config.data.threshold, config.data.phases
     elif threshold is not None and phases is not None:
@@ -55,6 +59,7 @@ def reconstruct(run, image, out, threshold, phases):
             f"{image}: has {micrograph.n_phases} phases, but the model of {run} was trained on"
             f" {n_phases}; give an image with {n_phases} (see --threshold and --phases)."
         )
+    check_output(out, len(micrograph.images), pixel_size, unit)
     from cli.quiet_tensorflow import start_tensorflow
 
     start_tensorflow()
@@ -65,7 +70,7 @@ def reconstruct(run, image, out, threshold, phases):
 
     model, _ = load_model(folder)
     labels = np.stack([reconstruct_image(model, each, n_phases) for each in micrograph.images])
-    written = write_labels(out, labels, n_phases)
+    written = write_labels(out, labels, n_phases, pixel_size, unit)
     click.echo(f"segmentation: {micrograph.segmentation}")
     click.echo(f"pixels as in the original: {(labels == micrograph.images).mean():.2%}")
     click.echo(f"wrote {written}")

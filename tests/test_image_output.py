@@ -7,8 +7,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from davegan_tf import image_output
+from davegan_tf import image_output, vtk_output
 from davegan_tf.errors import InputError
 from davegan_tf.figures import image_grid, to_grey
 from davegan_tf.image_output import SUFFIXES, check_output, write_labels
@@ -67,6 +68,63 @@ def test_one_image_is_a_micrograph_again(name, tmp_path):
     np.testing.assert_array_equal(again.images, labels)
 
 
+@pytest.mark.parametrize(
+    ("pixel_size", "unit", "resolution", "resolution_unit"),
+    [
+        (0.5, "um", 20_000, "CENTIMETER"),
+        (0.5, "µm", 20_000, "CENTIMETER"),
+        (0.5, "\N{GREEK SMALL LETTER MU}m", 20_000, "CENTIMETER"),
+        (2.5, "nm", 4_000_000, "CENTIMETER"),
+        (4, "\N{ANGSTROM SIGN}", 25_000_000, "CENTIMETER"),
+        (0.3, "mm", 100 / 3, "CENTIMETER"),
+        (1e-6, "m", 10_000, "CENTIMETER"),
+        (0.25, "lattice constants", 4, "NONE"),
+        (0.25, None, 4, "NONE"),
+    ],
+)
+def test_tiff_has_the_resolution(pixel_size, unit, resolution, resolution_unit, tmp_path):
+    path, labels = tmp_path / "a.tif", random_labels(3, 2)
+    check_output(path, 3, pixel_size, unit)
+    written = write_labels(path, labels, 2, pixel_size, unit)
+    assert (
+        f"labels as grey levels, pixel {pixel_size:g} {unit or '(of an unknown unit)'})" in written
+    )
+    with tifffile.TiffFile(path) as file:
+        assert len(file.pages) == 3
+        for page in file.pages:
+            assert page.tags["ResolutionUnit"].value.name == resolution_unit
+            for name in ("XResolution", "YResolution"):
+                numerator, denominator = page.tags[name].value
+                assert numerator / denominator == pytest.approx(resolution, rel=1e-8)
+        (told,) = file.shaped_metadata
+        assert (told["pixel_size"], told["unit"]) == (pixel_size, unit)
+        np.testing.assert_array_equal(file.asarray(), labels * 255)
+    # As another program reads the tags (Pillow), which converts them to dots per inch.
+    with Image.open(path) as image:
+        if resolution_unit == "CENTIMETER":
+            assert image.info["dpi"][0] == pytest.approx(resolution * 2.54, rel=1e-6)
+
+
+def test_tiff_without_a_pixel_size_claims_none(tmp_path):
+    written = write_labels(tmp_path / "a.tif", random_labels(2, 2), 2, unit="um")
+    assert written.endswith("(2 images of 64 × 70, a page each, labels as grey levels)")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages[0].tags["ResolutionUnit"].value.name == "NONE"
+        assert file.pages[0].tags["XResolution"].value == (1, 1)
+
+
+@pytest.mark.parametrize("pixel_size", [5e-324, 1e-12, 1e8, 1e308])
+def test_a_pixel_size_that_no_tiff_can_hold_is_refused(pixel_size, tmp_path, tree):
+    for act in (
+        lambda path: check_output(path, 2, pixel_size, "m"),
+        lambda path: write_labels(path, random_labels(2, 2), 2, pixel_size, "m"),
+    ):
+        with pytest.raises(InputError, match="TIFF can't hold a pixel size of"):
+            act(tmp_path / "a.tif")
+    assert tree(tmp_path) == {}
+    check_output(tmp_path / "a.vti", 2, pixel_size, "m")
+
+
 def test_permissions_are_those_of_new_files(tmp_path):
     former = os.umask(0o022)
     try:
@@ -96,6 +154,8 @@ def test_an_empty_folder_and_an_older_file_are_replaced(tmp_path):
         ("taken", "exists already; give a new or an empty folder"),
         ("file", "exists already"),
         ("folder.npy", "is a folder; give the name of a file in it"),
+        ("folder.vti", "is a folder; give the name of a file in it"),
+        ("file/a.vti", "file can't be written to; choose another place"),
         ("file/a.npy", "file can't be written to; choose another place"),
         ("file/folder", "file can't be written to"),
     ],
@@ -105,6 +165,7 @@ def test_bad_outputs_are_refused_beforehand(name, words, tmp_path, tree):
     (tmp_path / "taken" / "a.png").write_text("precious")
     (tmp_path / "file").write_text("precious")
     (tmp_path / "folder.npy").mkdir()
+    (tmp_path / "folder.vti").mkdir()
     before = tree(tmp_path)
     with pytest.raises(InputError, match=words):
         check_output(tmp_path / name)
@@ -125,6 +186,7 @@ def test_a_failure_leaves_nothing_and_keeps_the_older_file(name, tmp_path, monke
         monkeypatch.setattr(module, function, fail)
     # The grid's PNG is written by another module of ours; a failure at the end of the block is as good.
     monkeypatch.setattr(image_output, "save_png", fail)
+    monkeypatch.setattr(vtk_output, "vti", fail)
     with pytest.raises(OSError, match="no more"):
         write_labels(path, random_labels(2, 2), 2)
     assert tree(tmp_path) == before

@@ -1,0 +1,144 @@
+"""TensorBoard as a user sees it: started on a finished run, asked over HTTP, and looked at in Chromium."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from davegan_tf.davegan import LOGS
+
+RUN = "grains"
+TABS = ("timeseries", "scalars", "images", "hparams", "projector", "text")
+
+
+class Server:
+    """A running TensorBoard."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def get(self, path, **query):
+        address = f"{self.url}data/{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            return json.load(answer)
+
+    def post(self, path, body):
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(
+            f"{self.url}data/{path}", json.dumps(body).encode(), headers
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def logs(grains, tmp_path_factory, davegan):
+    """The log of a finished run, with the projector's part and hyperparameters."""
+    from davegan_tf.hparams import write_hparams
+
+    home = tmp_path_factory.mktemp("tensorboard")
+    shutil.copytree(grains.home / "tb_logs", home / "tb_logs")
+    shutil.copytree(grains.run, home / "runs" / RUN)
+    done = davegan("embed", f"runs/{RUN}", cwd=home)
+    assert done.returncode == 0, done.stderr
+    write_hparams(home / "tb_logs" / RUN, {"model.beta": 20, "seed": 0}, {"E_rec": 0.25}, 60)
+    return home / "tb_logs"
+
+
+@pytest.fixture(scope="module")
+def server(logs):
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs, "--port", "0"]
+    # Logs are read at the start, and then only when the interval is over.
+    command += ["--reload_interval", "2", "--host", "127.0.0.1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+                if found:
+                    yield Server(found[0])
+                    break
+            else:
+                pytest.fail("".join(lines))
+        finally:
+            process.terminate()
+
+
+def tags(server, plugin):
+    """Of the run, once they are read."""
+    import time
+
+    for _ in range(60):
+        found = server.get(f"plugin/{plugin}/tags")
+        if found.get(RUN):
+            return found[RUN]
+        time.sleep(0.5)
+    pytest.fail(f"{plugin} has nothing of the run: {found}")
+
+
+@pytest.mark.slow
+def test_losses_answers_and_measures_are_there_in_groups_of_their_own(server):
+    names = set(tags(server, "scalars"))
+    for log in LOGS:
+        group = "probabilities" if log.startswith("probability") else "losses"
+        assert f"{group}/{log}" in names
+    assert {"measures/E_rec", "measures/E_gen"} <= names
+    for kind in ("training_tiles", "reconstructed_images", "generated_images"):
+        assert f"volume_fraction_1/{kind}" in names
+    points = server.get("plugin/scalars/scalars", run=RUN, tag="losses/generator_loss")
+    assert points[-1][1] == 60
+
+
+@pytest.mark.slow
+def test_images_are_there(server):
+    names = set(tags(server, "images"))
+    kinds = ("training_tiles", "reconstructed_images", "generated_images")
+    assert names == {f"images/{kind}" for kind in kinds}
+
+
+@pytest.mark.slow
+def test_hyperparameters_are_there(server):
+    tags(server, "scalars")
+    found = server.post("plugin/hparams/experiment", {"experimentName": ""})
+    assert {each["name"] for each in found["hparamInfos"]} == {"model.beta", "seed"}
+    assert "evaluation/E_rec" in {each["name"]["tag"] for each in found["metricInfos"]}
+
+
+@pytest.mark.slow
+def test_the_projector_is_there(server):
+    tags(server, "scalars")
+    runs = server.get("plugin/projector/runs")
+    assert any(RUN in run for run in runs)
+    run = next(run for run in runs if RUN in run)
+    (embedding,) = server.get("plugin/projector/info", run=run)["embeddings"]
+    assert embedding["tensorShape"] == [4, 32]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tab", TABS)
+def test_each_tab_opens_without_an_error(server, tmp_path, tab):
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    path = next(filter(None, found), None)
+    if path is None:
+        pytest.skip("there is no Chromium on this computer")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    tags(server, "scalars")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        failures = []
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.goto(f"{server.url}#{tab}")
+        page.wait_for_timeout(6000)
+        page.screenshot(path=tmp_path / f"{tab}.png")
+        text = page.inner_text("body")
+        browser.close()
+    assert failures == []
+    assert "No dashboards are active" not in text
+    assert (tmp_path / f"{tab}.png").stat().st_size > 10_000
