@@ -31,6 +31,9 @@ FORMATS = {
     "litert": Format(
         "one small file", "davegan_tf.export_litert:write_litert", ("ai-edge-litert",)
     ),
+    "explorer": Format(
+        "a page to explore, without Python", "davegan_tf.explorer:write_explorer", suffix=".html"
+    ),
 }
 
 
@@ -55,7 +58,7 @@ def export(run, name, quantize, out):
 
     It has the functions encode, generate and reconstruct, takes any batch size, and needs its runtime alone, not this
     package. It is run by that runtime in a fresh process and compared with the run before it is put in its place; a
-    model card lies beside it.
+    model card lies beside it. The explorer is a page for a browser, with the networks and the card inside.
     """
     from davegan_tf.errors import InputError
     from davegan_tf.packaged import find_run

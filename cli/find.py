@@ -64,8 +64,8 @@ def _values_by_name(ctx, parameter, texts):
     type=click.Path(path_type=Path),
     default="found.png",
     show_default=True,
-    help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each), FILE.vti (a file each) or a folder (a PNG each); "
-    "z and all properties go to FILE.npz.",
+    help="FILE.npy (labels), FILE.png (a grid), FILE.tif (a page each), FILE.vti (a file each) or a folder (a PNG "
+    "each); z and all properties go to FILE.npz.",
 )
 @pixel_size_options
 def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
