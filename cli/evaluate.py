@@ -41,22 +41,15 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     evaluation.json and report.html, with --holdout evaluation_holdout.json and
     report_holdout.html, into the run folder.
     """
-    from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
-    from davegan_tf.micrographs import load_from_config
     from davegan_tf.packaged import find_run, is_packaged
-    from davegan_tf.postprocessing import check_size, majority_filter
+    from davegan_tf.postprocessing import check_size
+    from davegan_tf.trained_model import TrainedModel, micrograph_of
 
     check_size(filter_size)
     folder = find_run(run)
     config = folder.read_config()
-    micrograph = load_from_config(config)
-    folder.check_data(micrograph)
-    if holdout and micrograph.held_out is None:
-        raise InputError(
-            f"{folder.path}: all of the micrograph was trained on (data.holdout is null), so that --holdout has "
-            "nothing to measure on; train with --set data.holdout=0.25."
-        )
+    micrograph = micrograph_of(folder, holdout)
     out = out or (Path("evaluations") / run.name if is_packaged(folder) else folder.path)
     check_writable(out / "evaluation.json")
     from cli.quiet_tensorflow import start_tensorflow
@@ -64,42 +57,26 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     start_tensorflow(config.training.threads)
     import json
 
-    from davegan_tf.building import load_model
-    from davegan_tf.dataset import cut
-    from davegan_tf.evaluation import evaluate as measure
     from davegan_tf.evaluation import real_crops_and_noise
     from davegan_tf.evaluation_table import format_table
     from davegan_tf.files import write_text
-    from davegan_tf.inference import generate_labels, reconstruct_labels
-    from davegan_tf.real_pieces import tile_places
     from davegan_tf.report import Pictures, write_report
 
-    model, step = load_model(folder)
-    side, n_phases = config.data.image_size, micrograph.n_phases
-    reference = micrograph.held_out if holdout else micrograph.images
-    tiles = cut(reference, tile_places(reference, side), side)
-    reconstructed = reconstruct_labels(model, tiles, n_phases)
-    generated = majority_filter(generate_labels(model, count, seed), n_phases, filter_size)
-    result = measure(
-        micrograph.images,
-        reconstructed,
-        generated,
-        n_phases=n_phases,
-        reference=reference if holdout else None,
-        seed=seed,
-    )
-    result = {"data": micrograph.title, "step": step, "filter": filter_size, **result}
+    measured = TrainedModel(folder).measure(micrograph, count, seed, holdout, filter_size)
+    result = measured.result
     suffix = "_holdout" if holdout else ""
     path, page = out / f"evaluation{suffix}.json", out / f"report{suffix}.html"
     write_text(path, json.dumps(result, indent=2) + "\n")
+    reference = micrograph.held_out if holdout else micrograph.images
+    side, n_phases = config.data.image_size, micrograph.n_phases
     crops, noise = real_crops_and_noise(reference, side, count, n_phases, seed)
     write_report(
         page,
         result,
         Pictures(
-            tiles,
-            reconstructed,
-            generated,
+            measured.tiles,
+            measured.reconstructed,
+            measured.generated,
             crops,
             noise,
             micrograph.images,
@@ -111,7 +88,7 @@ def evaluate(run, count, seed, holdout, out, filter_size):
         paper=micrograph.name,
         history=folder.history if folder.history.is_file() else None,
     )
-    click.echo(f"{folder.describe()}, step {step}")
+    click.echo(f"{folder.describe()}, step {result['step']}")
     # A stand-in has the name of its generator, for which the paper has no figures.
     click.echo(format_table(result, paper=micrograph.name))
     click.echo(f"wrote {path} and {page}")
