@@ -146,6 +146,11 @@ class Model(_Strict):
     leaky_relu_slope: float = Field(
         0.2, ge=0, lt=1, description="Slope of LeakyReLU below zero; not in the paper, DCGAN's."
     )
+    encoder_output_activation: Literal["leaky_relu", "linear"] = Field(
+        "leaky_relu",
+        description="Of the encoder's last layer, z_mean and z_log_var. leaky_relu: as in Tables 2 "
+        "and 3; linear: a deviation that lets z_mean fill the prior below zero, too.",
+    )
     normalization: Literal["batch", "renorm"] = Field(
         "batch",
         description="Of encoder and generator. batch: batch normalisation as in Tables 2 and 3; "

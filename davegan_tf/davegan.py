@@ -38,6 +38,7 @@ CHOICES = {
     "normalization": tuple(NORMALIZATIONS),
     "discriminator_normalization": tuple(NORMALIZATIONS),
     "discriminator_output_normalization": (*NORMALIZATIONS, "none"),
+    "encoder_output_activation": ("leaky_relu", "linear"),
 }
 
 
@@ -107,8 +108,8 @@ class DAVEGAN(keras.Model):
         in D's last layer gives all sets the same mean logit and D can't separate them.
     generator_batches : str
         ``two``: z_vae and z_noise pass G separately; ``one``: concatenated.
-    leaky_relu_slope, normalization, discriminator_normalization, discriminator_output_normalization,
-    discriminator_width, batch_norm_momentum, precision
+    leaky_relu_slope, encoder_output_activation, normalization, discriminator_normalization,
+    discriminator_output_normalization, discriminator_width, batch_norm_momentum, precision
         See :mod:`davegan_tf.networks`.
     seed : int
         Of the initial weights and of every random draw; the draws of a step are a pure function of (seed, step).
@@ -132,6 +133,7 @@ class DAVEGAN(keras.Model):
         discriminator_batches="one",
         generator_batches="two",
         leaky_relu_slope=0.2,
+        encoder_output_activation="leaky_relu",
         normalization="batch",
         discriminator_normalization="batch",
         discriminator_output_normalization="batch",
@@ -174,7 +176,12 @@ class DAVEGAN(keras.Model):
             "precision": precision,
             "seed": seed,
         }
-        self.encoder = Encoder(name="encoder", normalization=normalization, **network)
+        self.encoder = Encoder(
+            name="encoder",
+            normalization=normalization,
+            output_activation=encoder_output_activation,
+            **network,
+        )
         self.generator = Generator(name="generator", normalization=normalization, **network)
         self.discriminator = Discriminator(
             name="discriminator",

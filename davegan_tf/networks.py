@@ -222,14 +222,18 @@ class Encoder(_Network):
     """Images → mean and log-variance of the posterior q(z|x) (Tables 2 and 3, "Enc.").
 
     ``encoder(images)`` takes (batch, side, side, channels) float in [0, 1] and returns ``z_mean, z_log_var``, each
-    (batch, latent_dim) float.
+    (batch, latent_dim) float. ``output_activation`` is that of the last layer: ``leaky_relu`` as in the tables, or
+    ``linear``, a deviation, without which z_mean is squeezed where it is negative, and hardly fills the prior there.
     """
 
     _seed_offset = 100
 
-    def __init__(self, **kwargs):
+    def __init__(self, output_activation="leaky_relu", **kwargs):
         super().__init__(**kwargs)
-        self.stack = self._build_stack(self.image_shape, self.table.encoder, keras.layers.Conv2D)
+        self.output_activation = output_activation
+        *rows, last = self.table.encoder
+        rows.append(last._replace(activation=output_activation))
+        self.stack = self._build_stack(self.image_shape, rows, keras.layers.Conv2D)
 
     def posterior(self, images, **how):
         """(batch, side, side, channels) → z_mean, z_log_var, (batch, latent_dim) each."""
@@ -238,6 +242,9 @@ class Encoder(_Network):
 
     def call(self, images, training=False):
         return self.posterior(images, training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "output_activation": self.output_activation}
 
 
 @keras.saving.register_keras_serializable("davegan_tf")

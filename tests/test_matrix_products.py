@@ -55,6 +55,7 @@ CASES = [
     ("encoder", {"image_size": 64, "normalization": "renorm"}, 1, True),
     ("encoder", {"image_size": 64}, 1, False),
     ("encoder", {"image_size": 128}, 1, True),
+    ("encoder", {"image_size": 32, "output_activation": "linear"}, 1, True),
     ("generator", {"image_size": 32}, 2, True),
     ("generator", {"image_size": 32, "normalization": "moving", "channels": 3}, 2, True),
     ("generator", {"image_size": 32, "normalization": "renorm"}, 2, True),

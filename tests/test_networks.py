@@ -178,6 +178,22 @@ def test_encoder_splits_its_features_into_mean_and_log_variance():
     np.testing.assert_array_equal(z_log_var, features[:, 5:])
 
 
+def test_a_linear_encoder_is_the_same_without_its_last_activation():
+    plain, linear = (
+        Encoder(image_size=32, latent_dim=5, output_activation=activation)
+        for activation in ("leaky_relu", "linear")
+    )
+    images = inputs("encoder", 32, 1, 5, batch=3)
+    # Far from their initial values, or no feature is below zero.
+    for encoder in (plain, linear):
+        encoder.stack.layers[-1 if encoder is linear else -2].beta.assign([-2, 2] * 5)
+    for squeezed, free in zip(plain(images), linear(images), strict=True):
+        assert np.min(free) < 0 < np.max(free)
+        np.testing.assert_allclose(squeezed, np.where(free < 0, 0.2 * free, free), rtol=1e-6)
+    assert linear.get_config()["output_activation"] == "linear"
+    assert Encoder.from_config(linear.get_config()).output_activation == "linear"
+
+
 def test_two_phases_end_in_a_sigmoid():
     generator = Generator(image_size=32, latent_dim=5)
     z = 3 * tf.random.stateless_normal((4, 5), (0, 1))
