@@ -88,7 +88,7 @@ def ellipses(tmp_path_factory):
     from davegan_tf import training
 
     values = settings(data__count=64, training__batch_size=8)
-    arguments = ["--config", "ellipses.yaml", "--epochs", "3", *values]
+    arguments = ["--config", "paper/ellipses.yaml", "--epochs", "3", *values]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "RECALIBRATION_BATCHES", 4)
         return _train(tmp_path_factory.mktemp("ellipses"), "ellipses", *arguments)

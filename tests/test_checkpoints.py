@@ -15,7 +15,7 @@ from davegan_tf.errors import InputError
 
 def small_model(seed=0):
     overrides = [f"seed={seed}", "data.count=8"]
-    return build_model(load_config("ellipses.yaml", overrides), n_phases=2)
+    return build_model(load_config("paper/ellipses.yaml", overrides), n_phases=2)
 
 
 @pytest.fixture(scope="module")

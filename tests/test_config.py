@@ -390,7 +390,7 @@ MATERIALS = [
 
 def test_packaged_configs_are_the_experiments_of_the_paper():
     names = [*MATERIALS, "ellipses", "one_micrograph", "quickstart", "paper/one_micrograph"]
-    names += [f"paper/{name}" for name in MATERIALS]
+    names += [f"paper/{name}" for name in (*MATERIALS, "ellipses")]
     assert sorted(f"{name}.yaml" for name in names) == PACKAGED
 
 
@@ -413,8 +413,18 @@ def test_alloy_has_an_offline_fallback():
     assert load_config("alloy").data.offline_fallback == "grains"
 
 
-def test_ellipses_config_is_table_1_of_section_4_2():
-    config = load_config("ellipses")
+def test_the_papers_ellipses_are_table_1_and_the_defaults():
+    config = load_config("paper/ellipses")
+    plain = load(
+        "data: {source: ellipses, image_size: 32}\nmodel: {latent_dim: 5}\n"
+        "training: {epochs: 200, batch_size: 32}\nname: paper-ellipses\n"
+    )
+    assert config == plain
+
+
+@pytest.mark.parametrize("name", ["ellipses", "paper/ellipses"])
+def test_the_ellipses_are_those_of_section_4_2(name):
+    config = load_config(name)
     training = config.training
     assert (config.data.image_size, config.data.count) == (32, 60000)
     assert (config.model.latent_dim, config.model.beta) == (5, 1)

@@ -148,7 +148,7 @@ KEYS = {
     "training.backend": "auto",
     "model.normalization": "batch",
 }
-TRAIN = ["train", "--config", "ellipses.yaml", "--run-dir", "runs/pair"]
+TRAIN = ["train", "--config", "paper/ellipses.yaml", "--run-dir", "runs/pair"]
 TRAIN += [part for key, value in KEYS.items() for part in ("--set", f"{key}={value}")]
 MULTI_WORKER = ["--set", "training.distribution=multi_worker"]
 RESUME = ["train", "--run-dir", "runs/pair", "--resume"]
@@ -490,11 +490,11 @@ def test_backends_of_one_device_are_refused(kind):
     for backend in ("xla", "xla_matmul"):
         keys = [f"training.distribution={kind}", f"training.backend={backend}"]
         with pytest.raises(InputError) as error:
-            load_config("ellipses.yaml", keys)
+            load_config("paper/ellipses.yaml", keys)
         assert (
             f"training.backend must be auto or graph with training.distribution {kind}, not {backend}"
         ) in str(error.value)
-        assert load_config("ellipses.yaml", [keys[0]]).training.distribution == kind
+        assert load_config("paper/ellipses.yaml", [keys[0]]).training.distribution == kind
         distribution = Distribution()
         distribution.strategy = "some strategy"
         model = SimpleNamespace(arguments={"image_size": 32, "precision": "float32"})

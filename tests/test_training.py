@@ -65,7 +65,7 @@ def tiny(*overrides):
     keys += ["training.images_every=null", "training.evaluate_every=null"]
     keys += ["training.recalibrate=false", "training.checkpoint_every=4"]
     keys += ["model.normalization=batch", "training.backend=graph", *overrides]
-    config = load_config("ellipses.yaml", keys)
+    config = load_config("paper/ellipses.yaml", keys)
     return config, load_from_config(config)
 
 

@@ -68,7 +68,7 @@ def train(kind, overrides):
     keys = [*KEYS, *overrides, f"training.distribution={kind}"]
     # With replicas auto takes this one too.
     keys += ["training.backend=graph"] if kind == "none" else []
-    config = load_config("ellipses.yaml", keys)
+    config = load_config("paper/ellipses.yaml", keys)
     data = load_from_config(config)
     watch, built, start = Watch(), [], {}
 
@@ -112,7 +112,7 @@ def refused():
         contextlib.redirect_stderr(err),
         contextlib.redirect_stdout(out),
     ):
-        code = davegan(["train", "--config", "ellipses.yaml", *options])
+        code = davegan(["train", "--config", "paper/ellipses.yaml", *options])
         return code, err.getvalue(), [str(path) for path in Path(folder).rglob("*")]
 
 
