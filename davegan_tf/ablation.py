@@ -64,6 +64,12 @@ VARIANTS = {
     "slow_discriminator": Variant(
         "a slower discriminator", ("training.discriminator_learning_rate=4e-5",)
     ),
+    "fast_discriminator": Variant(
+        "a faster discriminator", ("training.discriminator_learning_rate=6.4e-4",)
+    ),
+    "linear_encoder": Variant(
+        "the encoder's last layer linear", ("model.encoder_output_activation=linear",)
+    ),
     "fixed_prior": Variant("no drawn prior: Eq. 9", ("augmentation.prior=fixed",)),
     "no_T_mu_sigma": Variant(
         "neither T_μ nor T_σ",
