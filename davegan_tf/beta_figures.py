@@ -27,7 +27,7 @@ def figure_3(path, results):
         error.plot(x, y, label=f"{epochs} epochs", **_style(index))
     error.set_title("(a) Reconstruction error, Eq. 12", loc="left", fontsize=10, fontweight="bold")
     error.set_ylabel("E_rec")
-    error.set_ylim(bottom=0)
+    error.set_ylim(0, 1.08 * max(each["E_rec"] for each in results))
     most = max(curves.values(), key=lambda points: len({each["beta"] for each in points}))
     measures = {
         "frames one ellipse, ±2σ": lambda each: each["traversals"]["one_ellipse_within_2"],

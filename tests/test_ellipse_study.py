@@ -121,10 +121,11 @@ def test_the_reference_sample_is_the_papers():
     assert image.any(axis=0).sum() == 6
 
 
-def result(beta, error, share):
+def result(beta, error, share, std=(0.9, 1.1)):
     return {
         "beta": beta,
         "E_rec": error,
+        "posterior": {"std": std},
         "traversals": {"one_ellipse_within_2": share},
     }
 
@@ -133,6 +134,8 @@ def test_the_best_beta_is_by_the_stated_criterion():
     results = [result(0.1, 0.001, 0.6), result(1, 0.004, 0.9), result(50, 0.02, 1.0)]
     assert beta_study.best(results)["beta"] == 1
     assert beta_study.best(results[2:]) is None
+    results += [result(0.01, 0.001, 1.0, (0.9, 2.5)), result(0.5, 0.001, 1.0, (0.2, 1.1))]
+    assert beta_study.best(results)["beta"] == 1
 
 
 # The command line
