@@ -59,8 +59,10 @@ def read_point(point: Point, runs: Path) -> dict[str, Any]:
 
 
 def best(results: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the runs with E_rec < 0.005 and a standard deviation of z between 0.5 and 1.5 in every dimension, over all images,
-    the one with most frames within ±2σ that are one ellipse; None without any.
+    """The best run, or None.
+
+    Of those with E_rec < 0.005 and a standard deviation of z, over all images, between 0.5 and 1.5 in every dimension,
+    it is the one with most frames within ±2σ that are one ellipse.
     """
     low, high = DEVIATIONS
     fit = [
@@ -108,9 +110,9 @@ LEGEND = f"""\
 E_rec: Eq. 12, mean of 2,000 images. DCI, MIG: disentanglement and completeness, and the mutual information gap, between
 z and the six factors row, column, a, b, cos 2ϕ, sin 2ϕ; a code that is the five parameters themselves gets 0.72, 0.81
 and 0.51, since the angle has two of the factors. R²: each parameter from z by nearest neighbours, cross-validated. KL:
-between posterior and prior. *std of z*: over all images, the least and the largest of a dimension; 1 is the prior's. *One
-ellipse*: share of the frames of the traversals of all dimensions whose inclusion is in one piece, without holes, and an
-ellipse by fit; of the paper's reference sample and in the mean over 100 images.
+between posterior and prior. *std of z*: over all images, the least and the largest of a dimension; the prior's is 1.
+*One ellipse*: share of the frames of the traversals of all dimensions whose inclusion is in one piece, without holes, and
+an ellipse by fit; of the paper's reference sample and in the mean over 100 images.
 *Sudden*: dimensions with a step of more than three times the mean step between the 25 frames from −3 to 3. The paper
 trains {PAPER_EPOCHS} epochs."""
 
