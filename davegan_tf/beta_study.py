@@ -107,14 +107,14 @@ def table(results: Sequence[dict[str, Any]]) -> list[str]:
 R2_COLUMNS = {f"R² {name}": name for name in ("row", "column", "a", "b", "angle")}
 
 LEGEND = f"""\
-E_rec: Eq. 12, mean of 2,000 images. DCI, MIG: disentanglement and completeness, and the mutual information gap, between
-z and the six factors row, column, a, b, cos 2ϕ, sin 2ϕ; a code that is the five parameters themselves gets 0.72, 0.81
-and 0.51, since the angle has two of the factors. R²: each parameter from z by nearest neighbours, cross-validated. KL:
-between posterior and prior. *std of z*: over all images, the least and the largest of a dimension; the prior's is 1.
-*One ellipse*: share of the frames of the traversals of all dimensions whose inclusion is in one piece, without holes, and
-an ellipse by fit; of the paper's reference sample and in the mean over 100 images.
-*Sudden*: dimensions with a step of more than three times the mean step between the 25 frames from −3 to 3. The paper
-trains {PAPER_EPOCHS} epochs."""
+E_rec: Eq. 12, mean of 2,000 images. DCI, MIG: disentanglement and completeness, and the mutual information gap,
+between z and the six factors row, column, a, b, cos 2ϕ, sin 2ϕ; a code that is the five parameters themselves gets
+0.72, 0.81 and 0.51, since the angle has two of the factors. R²: each parameter from z by nearest neighbours,
+cross-validated. KL: between posterior and prior. *std of z*: over all images, the least and the largest of a
+dimension; the prior's is 1. *One ellipse*: share of the frames of the traversals of all dimensions whose inclusion
+is in one piece, without holes, and an ellipse by fit; of the paper's reference sample and in the mean over 100
+images. *Sudden*: dimensions with a step of more than three times the mean step between the 25 frames from −3 to 3.
+The paper trains {PAPER_EPOCHS} epochs."""
 
 
 def figure_3_document(results: Sequence[dict[str, Any]], command: str) -> str:
