@@ -8,7 +8,11 @@ from davegan_tf.reproduction import Job
 
 MATERIALS = ("alloy", "copolymer")
 # A fifth of a full training, with a share of it at fixed statistics as large as there.
-COMMON = ("training.epochs=4000", "training.freeze_statistics_after=1000")
+COMMON = (
+    "training.epochs=4800",
+    "training.freeze_statistics_after=1000",
+    "training.match_statistics_after=4000",
+)
 
 
 class Variant(NamedTuple):
@@ -29,6 +33,7 @@ VARIANTS = {
     "unjudged": Variant("D's answer to reconstructions left out", ("model.lambda_vae=0",)),
     "lambda_rec_1e-3": Variant("a weaker reconstruction", ("model.lambda_rec=1e-3",)),
     "lambda_rec_1e-4": Variant("λ_rec as in Table 1", ("model.lambda_rec=1e-4",)),
+    "no_statistics": Variant("statistics not matched", ("model.lambda_statistics=0",)),
     "beta_1": Variant("β as in Table 1", ("model.beta=1",)),
     "beta_10": Variant("half of β", ("model.beta=10",)),
     "one_batch": Variant(

@@ -143,6 +143,14 @@ class Model(_Strict):
     lambda_rec: float = Field(
         1e-4, ge=0, description="λ_rec, weight of L_Rec, a sum over pixels, in L_Gen (Table 1)."
     )
+    lambda_statistics: float = Field(
+        0.0,
+        ge=0,
+        description="Weight in L_Gen of the squared difference between generated and real images in "
+        "volume fraction and in how often neighbouring pixels differ, which batch normalisation "
+        "hides from the discriminator. Acts from training.match_statistics_after on; not in the "
+        "paper.",
+    )
     leaky_relu_slope: float = Field(
         0.2, ge=0, lt=1, description="Slope of LeakyReLU below zero; not in the paper, DCGAN's."
     )
@@ -251,6 +259,12 @@ class Training(_Strict):
         ge=1,
         description="Epoch from which on encoder and generator train with the fixed statistics of "
         "batch normalisation that inference uses, re-estimated at that point; null: never.",
+    )
+    match_statistics_after: int | None = Field(
+        None,
+        ge=0,
+        description="Epoch from which on model.lambda_statistics acts; null: never. While samples are "
+        "still far from the material it would outweigh all else.",
     )
     recalibrate: bool = Field(
         True,

@@ -97,6 +97,9 @@ class DAVEGAN(keras.Model):
         Weight of the KL term (Eq. 1).
     lambda_vae, lambda_noise, lambda_rec : float ≥ 0
         Weights of the generator's terms (Eq. 7).
+    lambda_statistics : float ≥ 0
+        Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` between generated and real images.
+        It acts while ``matched_statistics`` is set, which is for the end of a training. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -125,6 +128,7 @@ class DAVEGAN(keras.Model):
         lambda_vae=1.0,
         lambda_noise=1.0,
         lambda_rec=1e-4,
+        lambda_statistics=0.0,
         translation_std=0.125,
         mean_transform="scale",
         sigma_transform="shift",
@@ -157,7 +161,7 @@ class DAVEGAN(keras.Model):
         self.latent_dim, self.seed = latent_dim, seed
         self.beta = beta
         self.lambda_vae, self.lambda_noise = lambda_vae, lambda_noise
-        self.lambda_rec = lambda_rec
+        self.lambda_rec, self.lambda_statistics = lambda_rec, lambda_statistics
         self.translation_std_pixels = translation_std * image_size
         self.transform_mean = augmentation.MEAN_TRANSFORMS[mean_transform]
         self.transform_std = augmentation.STD_TRANSFORMS[sigma_transform]
@@ -167,6 +171,8 @@ class DAVEGAN(keras.Model):
         # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
         # ``fit`` reads it when it traces its step: compile again after a change.
         self.frozen_statistics = False
+        # Whether ``lambda_statistics`` acts; the same.
+        self.matched_statistics = False
         network = {
             "image_size": image_size,
             "channels": channels,
@@ -369,6 +375,14 @@ class DAVEGAN(keras.Model):
             self.transform_mean(z_mean, draws.u_mean),
             self.transform_std(posterior_std, draws.u_std),
         )
+        statistics = 0.0
+        if self.matched_statistics:
+            real_set, _, generated_set = tf.split(judged, 3)
+            difference = losses.statistics_loss(
+                losses.short_range_statistics(generated_set),
+                losses.short_range_statistics(real_set),
+            )
+            statistics = self.lambda_statistics * difference
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (
@@ -380,7 +394,8 @@ class DAVEGAN(keras.Model):
                 self.lambda_vae,
                 self.lambda_noise,
                 self.lambda_rec,
-            ),
+            )
+            + statistics,
             losses.encoder_loss(kl, reconstruction, self.beta),
             kl,
             reconstruction,

@@ -106,7 +106,8 @@ class _Session:
                 config, micrograph, config.data.real_sampling, stream=1
             )
         self.total = self.positions.steps(config.training.epochs)
-        self.frozen_from = self._frozen_from()
+        self.frozen_from = self._chunk_from(config.training.freeze_statistics_after)
+        self.matched_from = self._chunk_from(config.training.match_statistics_after)
         self.checkpoints = Checkpoints(
             run.checkpoints, self.model, config.training.checkpoints_kept
         )
@@ -181,6 +182,9 @@ class _Session:
                 self.model.frozen_statistics = True
                 # Another program, unless this one serves both.
                 chunk = chunk if chunk is not None and chunk.backend.switches else None
+            if step >= self.matched_from and not self.model.matched_statistics:
+                self.model.matched_statistics = True
+                chunk = None
             if chunk is None:
                 chunk = self._compile()
             previous = step
@@ -235,13 +239,12 @@ class _Session:
             observer.compiled(chunk.backend, seconds)
         return chunk
 
-    def _frozen_from(self):
-        """The first step with fixed statistics of batch normalisation, the start of a chunk; inf, if none."""
-        training = self.config.training
-        if training.freeze_statistics_after is None:
+    def _chunk_from(self, epoch):
+        """The first step of the first chunk that begins after so many epochs; inf for None."""
+        if epoch is None:
             return math.inf
-        step = self.positions.steps(training.freeze_statistics_after)
-        return -(-step // training.chunk_steps) * training.chunk_steps
+        length = self.config.training.chunk_steps
+        return -(-self.positions.steps(epoch) // length) * length
 
     def _diverged(self, what):
         steps = self.checkpoints.steps()

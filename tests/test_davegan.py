@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from davegan_tf import augmentation, losses
 from davegan_tf.davegan import DAVEGAN, LOGS
 
 NETWORKS = ("encoder", "generator", "discriminator")
@@ -311,6 +312,30 @@ def test_a_weight_changes_its_total_by_its_term_and_nothing_else(images, weight,
             assert weighted[total] == pytest.approx(expected, rel=1e-5)
         else:
             assert weighted[name] == plain[name], name
+
+
+def test_statistics_are_matched_while_it_is_asked_for(images):
+    """Of the images that D is shown."""
+    plain, matching = make(), make(lambda_statistics=50.0)
+    draws = plain.draw(tf.constant(0, tf.int64), len(images))
+    assert forward(matching, images) == forward(plain, images)
+    matching.matched_statistics = True
+    frozen = {"batch_statistics": False}
+    before, after = (
+        {k: float(v) for k, v in each.compute_losses(images, images, draws, **frozen).items()}
+        for each in (plain, matching)
+    )
+    shifts = draws.shifts
+    generated = plain.generator(draws.z_noise)
+    difference = losses.statistics_loss(
+        losses.short_range_statistics(augmentation.translate(generated, shifts[2])),
+        losses.short_range_statistics(augmentation.translate(images, shifts[0])),
+    )
+    assert abs(float(difference)) > 1e-4
+    expected = before["generator_loss"] + 50 * float(difference)
+    assert after["generator_loss"] == pytest.approx(expected, rel=1e-4)
+    for name in set(LOGS) - {"generator_loss"}:
+        assert after[name] == before[name], name
 
 
 def test_as_three_batches_the_discriminator_cannot_separate_the_sets(images):

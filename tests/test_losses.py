@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import integrate, special, stats
 
-from davegan_tf import losses
+from davegan_tf import descriptors, losses
 
 
 @pytest.fixture
@@ -227,3 +227,69 @@ def test_generator_total_is_eq_7():
     for index in range(3):
         only = [float(place == index) for place in range(3)]
         assert losses.generator_loss(*terms, *only) == terms[index]
+
+
+# Statistics
+
+
+def labels_of(rng, n=3, channels=1):
+    """Phase labels (n, 6, 7) and the probabilities of images that round to them."""
+    if channels == 1:
+        labels = rng.integers(0, 2, (n, 6, 7))
+        return labels, (0.1 + 0.8 * labels + rng.uniform(-0.09, 0.09, labels.shape))[..., None]
+    labels = rng.integers(0, channels, (n, 6, 7))
+    return labels, 0.2 + 0.4 * np.eye(channels)[labels]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_statistics_are_the_fractions_and_how_often_neighbours_differ(rng, channels):
+    labels, probabilities = labels_of(rng, channels=channels)
+    found = losses.short_range_statistics(tf.constant(probabilities)).numpy()
+    phases = [1] if channels == 1 else range(channels)
+    expected = []
+    for first, second in (
+        (np.s_[:, :, 1:], np.s_[:, :, :-1]),
+        (np.s_[:, 1:], np.s_[:, :-1]),
+        (np.s_[:, 1:, 1:], np.s_[:, :-1, :-1]),
+        (np.s_[:, 1:, :-1], np.s_[:, :-1, 1:]),
+    ):
+        for phase in phases:
+            inside = labels == phase
+            expected.append((inside[first] != inside[second]).mean(axis=(1, 2)))
+    fractions = [(labels == phase).mean(axis=(1, 2)) for phase in phases]
+    np.testing.assert_allclose(found, np.stack([*fractions, *expected], axis=1), atol=1e-12)
+    if channels == 1:
+        density = (found[:, 1] * 36 + found[:, 2] * 35) / 71
+        np.testing.assert_allclose(density, descriptors.interface_density(labels), atol=1e-12)
+
+
+def test_the_gradient_knows_a_stray_pixel_from_a_straight_boundary():
+    """Fewer differing neighbours: a stray pixel has to go, one on either side of a boundary has to stay."""
+    image = np.full((1, 9, 9, 1), 0.1)
+    image[:, :, 5:] = 0.9
+    image[0, 4, 2] = 0.9
+    by_pixel = gradient(lambda x: tf.reduce_sum(losses.short_range_statistics(x)[:, 1:]), image)[
+        0, ..., 0
+    ]
+    assert by_pixel[4, 2] > 0
+    assert (by_pixel[1:-1, 5] < 0).all()
+    assert (by_pixel[1:3, 4] > 0).all()
+
+
+def test_the_difference_of_statistics_is_estimated_without_bias(rng):
+    """Mean over many batches of four; a squared mean would be larger by the variance over four."""
+    bias, spread = np.array([0.3, -0.1]), np.array([1.0, 0.5])
+    batches = [
+        (bias + rng.normal(0, spread, (4, 2)), rng.normal(0, spread, (4, 2))) for _ in range(4000)
+    ]
+    found = np.mean([losses.statistics_loss(*map(tf.constant, pair)) for pair in batches])
+    assert found == pytest.approx(0.1, abs=0.03)
+
+
+def test_the_difference_of_statistics_in_closed_form():
+    generated, real = np.array([[1.0], [2.0], [4.0]]), np.array([[0.0], [3.0], [1.0]])
+    # d = 1, −1, 3: the six products of two different ones are −2, 6, −6, over 6.
+    found = losses.statistics_loss(tf.constant(generated), tf.constant(real))
+    assert float(found) == pytest.approx((-1 + 3 - 3) / 3)
+    with pytest.raises(ValueError, match="two images"):
+        losses.statistics_loss(tf.constant(generated[:1]), tf.constant(real[:1]))
