@@ -104,7 +104,7 @@ def document(table: Mapping[str, Any], command: str) -> str:
         "# What each setting brings",
         "",
         f"Made by `{command}`: our settings (`configs/*.yaml`) with one change at a time, a fifth of the training",
-        f"(16,000 steps; {', '.join(COMMON)}). Medians over the seeds, in brackets the smallest and the",
+        f"(19,200 steps; {', '.join(COMMON)}). Medians over the seeds, in brackets the smallest and the",
         "largest; all figures are in [`ablation.json`](ablation.json). Ratios are to the scorecard's floor: 2 passes.",
     ]
     for material, variants in table.items():

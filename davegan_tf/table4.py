@@ -80,7 +80,7 @@ def document(table: Mapping[str, Any], command: str) -> str:
     lines = [
         "# Table 4",
         "",
-        f"Made by `{command}`; every figure is in [`table4.json`](table4.json). Each run: 20,000 epochs, 80,000 steps.",
+        f"Made by `{command}`; every figure is in [`table4.json`](table4.json).",
         "E is the error of Eq. 12. *Floor* is what real crops get, *noise* what white noise of the same φ gets:",
         "E_gen cannot tell them apart, which is why the scorecard below has other measures, too. Of more than one seed",
         "the figure is the median.",
@@ -92,7 +92,9 @@ def document(table: Mapping[str, Any], command: str) -> str:
             "best": "Our settings for one micrograph (`configs/*.yaml`)",
             "paper": "The paper to the letter (`configs/paper/*.yaml`)",
         }[preset]
-        lines += ["", f"## {title}", "", *_errors(materials), ""]
+        steps = {run["step"] for results in materials.values() for run in results.values()}
+        lengths = " or ".join(f"{step:,}" for step in sorted(steps))
+        lines += ["", f"## {title}", "", f"{lengths} steps a run.", "", *_errors(materials), ""]
         lines += _targets(materials) if preset == "best" else []
         lines += ["", *_scorecards(materials)]
         lines += ["", *_runs(materials)]

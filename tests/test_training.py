@@ -625,6 +625,27 @@ def test_resumed_at_and_beyond_the_freezing_of_statistics_ends_with_the_same_bit
         assert_identical(everything(run.path), everything(whole.path))
 
 
+MATCHED = (*FROZEN, "model.lambda_statistics=1e4", "training.match_statistics_after=4")
+
+
+def test_statistics_are_matched_from_their_epoch_on_and_resuming_changes_nothing(tmp_path):
+    config, data = tiny(*MATCHED)  # from step 16 on, ends at 24
+    whole, without = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "without")
+    train(config, data, whole)
+    train(tiny(*FROZEN)[0], data, without)
+    header, mine = rows(whole.history)
+    _, plain = rows(without.history)
+    before = mine[:, 0] <= 16
+    np.testing.assert_array_equal(mine[before], plain[before])
+    column = header.index("generator_loss")
+    assert (mine[~before, column] != plain[~before, column]).all()
+    for epochs in (4, 5):
+        run = RunFolder(tmp_path / f"stopped_after_{epochs}")
+        train(tiny(*MATCHED, f"training.epochs={epochs}")[0], data, run)
+        train(config, data, run, resume=True)
+        assert_identical(everything(run.path), everything(whole.path))
+
+
 def test_statistics_move_until_they_are_frozen_and_never_again(tmp_path, models):
     config, data = tiny(*FROZEN)
     seen = {}
