@@ -117,7 +117,10 @@ def test_the_projector_is_there(server):
     assert any(RUN in run for run in runs)
     run = next(run for run in runs if RUN in run)
     (embedding,) = server.get("plugin/projector/info", run=run)["embeddings"]
-    assert embedding["tensorShape"] == [4, 32]
+    points, latent_dim = embedding["tensorShape"]
+    # The four tiles, crops and samples.
+    assert points > 4
+    assert latent_dim == 32
 
 
 @pytest.mark.slow
