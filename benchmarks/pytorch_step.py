@@ -54,7 +54,12 @@ class MovingNorm(nn.BatchNorm2d):
 
 
 def translate(images, shift):
-    """T(x, u), one ``roll`` a sample: for small batches faster than a gather with its inverse as gradient."""
+    """T(x, u), one ``roll`` a sample: for small batches faster than a gather with its inverse as gradient.
+
+    ``shift`` None: T is off.
+    """
+    if shift is None:
+        return images
     moved = [image.roll(u, (1, 2)) for image, u in zip(images, shift.tolist(), strict=True)]
     return torch.stack(moved)
 
@@ -217,7 +222,8 @@ class PyTorchStep:
             [z_vae[:, :, None, None], draws.z_noise[:, :, None, None]],
             self.model.generator_batches == "one",
         )
-        real_shift, vae_shift, noise_shift = draws.shifts
+        on = self.config.augmentation.translation_std > 0
+        real_shift, vae_shift, noise_shift = draws.shifts if on else (None, None, None)
         vae_logits = translate(vae_logits, vae_shift)
         noise_logits = translate(noise_logits, noise_shift)
         sets = [

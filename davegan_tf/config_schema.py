@@ -151,6 +151,13 @@ class Model(_Strict):
         "hides from the discriminator. Acts from training.match_statistics_after on; not in the "
         "paper.",
     )
+    lambda_independence: float = Field(
+        0.0,
+        ge=0,
+        description="Weight in L_Gen of the squared mean trace that encoded images leave in samples "
+        "whose z points the way of their codes. Acts from training.match_statistics_after on; not "
+        "in the paper.",
+    )
     leaky_relu_slope: float = Field(
         0.2, ge=0, lt=1, description="Slope of LeakyReLU below zero; not in the paper, DCGAN's."
     )

@@ -100,6 +100,8 @@ class DAVEGAN(keras.Model):
     lambda_statistics : float ≥ 0
         Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` between generated and real images.
         It acts while ``matched_statistics`` is set, which is for the end of a training. Not in the paper.
+    lambda_independence : float ≥ 0
+        The same for :func:`davegan_tf.losses.independence_loss` between generated images and those encoded.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -129,6 +131,7 @@ class DAVEGAN(keras.Model):
         lambda_noise=1.0,
         lambda_rec=1e-4,
         lambda_statistics=0.0,
+        lambda_independence=0.0,
         translation_std=0.125,
         mean_transform="scale",
         sigma_transform="shift",
@@ -162,7 +165,10 @@ class DAVEGAN(keras.Model):
         self.beta = beta
         self.lambda_vae, self.lambda_noise = lambda_vae, lambda_noise
         self.lambda_rec, self.lambda_statistics = lambda_rec, lambda_statistics
+        self.lambda_independence = lambda_independence
         self.translation_std_pixels = translation_std * image_size
+        # Of a standard deviation of 0 every displacement is 0.
+        self.translate = augmentation.translate if translation_std else lambda images, shift: images
         self.transform_mean = augmentation.MEAN_TRANSFORMS[mean_transform]
         self.transform_std = augmentation.STD_TRANSFORMS[sigma_transform]
         self.prior, self.prior_draws = prior, prior_draws
@@ -171,7 +177,7 @@ class DAVEGAN(keras.Model):
         # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
         # ``fit`` reads it when it traces its step: compile again after a change.
         self.frozen_statistics = False
-        # Whether ``lambda_statistics`` acts; the same.
+        # Whether ``lambda_statistics`` and ``lambda_independence`` act; the same.
         self.matched_statistics = False
         network = {
             "image_size": image_size,
@@ -349,15 +355,15 @@ class DAVEGAN(keras.Model):
         posterior_std = tf.exp(0.5 * z_log_var)
         z_vae = z_mean + posterior_std * draws.posterior_noise
         z = tf.concat([z_vae, draws.z_noise], axis=0)
-        logits = self.generator.logits(z, sets=self.generator_sets, **how)
+        decoded = self.generator.logits(z, sets=self.generator_sets, **how)
 
         # T commutes with the pixel-wise sigmoid, so the translated logits serve both D and L_Rec; the images are
         # translated by the same u for L_Rec, by their own for D.
         real_shift, vae_shift, noise_shift = tf.unstack(draws.shifts)
-        logits = augmentation.translate(logits, tf.concat([vae_shift, noise_shift], axis=0))
+        logits = self.translate(decoded, tf.concat([vae_shift, noise_shift], axis=0))
         vae_logits, _ = tf.split(logits, 2)
         judged = tf.concat(
-            [augmentation.translate(real_images, real_shift), self.generator.activate(logits)],
+            [self.translate(real_images, real_shift), self.generator.activate(logits)],
             axis=0,
         )
         answers = self.discriminator.logits(
@@ -365,9 +371,7 @@ class DAVEGAN(keras.Model):
         )
         real, reconstructed, generated = tf.split(answers, 3)
 
-        reconstruction = losses.reconstruction_loss(
-            augmentation.translate(images, vae_shift), vae_logits
-        )
+        reconstruction = losses.reconstruction_loss(self.translate(images, vae_shift), vae_logits)
         prior_mean, prior_std = augmentation.prior_moments(draws.prior_normal, self.prior)
         kl = losses.kl_loss(
             self.transform_mean(prior_mean, draws.u_mean),
@@ -375,14 +379,16 @@ class DAVEGAN(keras.Model):
             self.transform_mean(z_mean, draws.u_mean),
             self.transform_std(posterior_std, draws.u_std),
         )
-        statistics = 0.0
+        unseen = 0.0  # by D
         if self.matched_statistics:
             real_set, _, generated_set = tf.split(judged, 3)
             difference = losses.statistics_loss(
                 losses.short_range_statistics(generated_set),
                 losses.short_range_statistics(real_set),
             )
-            statistics = self.lambda_statistics * difference
+            untranslated = self.generator.activate(tf.split(decoded, 2)[1])
+            trace = losses.independence_loss(untranslated, draws.z_noise, images, z_mean)
+            unseen = self.lambda_statistics * difference + self.lambda_independence * trace
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (
@@ -395,7 +401,7 @@ class DAVEGAN(keras.Model):
                 self.lambda_noise,
                 self.lambda_rec,
             )
-            + statistics,
+            + unseen,
             losses.encoder_loss(kl, reconstruction, self.beta),
             kl,
             reconstruction,

@@ -137,10 +137,45 @@ def statistics_loss(generated, real):
         raise ValueError(
             "statistics are compared between two images or more, and the batch has one"
         )
-    difference = generated - real
-    n = tf.cast(tf.shape(difference)[0], difference.dtype)
-    products = tf.square(tf.reduce_sum(difference, 0)) - tf.reduce_sum(tf.square(difference), 0)
-    return tf.reduce_sum(products) / (n * (n - 1.0))
+    return tf.reduce_sum(_square_of_mean(generated - real))
+
+
+def _square_of_mean(values):
+    """(n, k), n ≥ 2 → (k,): the square of the expectation, estimated without bias from n draws of it."""
+    n = tf.cast(tf.shape(values)[0], values.dtype)
+    products = tf.square(tf.reduce_sum(values, 0)) - tf.reduce_sum(tf.square(values), 0)
+    return products / (n * (n - 1.0))
+
+
+def independence_loss(generated, z, images, z_mean):
+    """How much of an encoded image shows through in samples whose z points the way of its code; estimated without bias.
+
+    For a sample i and an image j let d_ij be the cosine of z_i and z_mean_j times the correlation of their pixels. Over
+    z ~ N(0, I) its mean is zero if the sample knows nothing of the image. The loss is the square of this mean, Σ_(i≠k) d_ij
+    d_kj / (n (n − 1)), mean over the images; as in :func:`statistics_loss` single samples stay free to differ.
+
+    Parameters
+    ----------
+    generated : (n, height, width, channels) float in [0, 1], n ≥ 2, decoded from z
+    z : (n, latent_dim) float, N(0, 1)
+    images : (m, height, width, channels) float in [0, 1]
+    z_mean : (m, latent_dim) float, their codes
+
+    Returns
+    -------
+    () float, of either sign
+    """
+
+    def centred(images):
+        deviations = images - tf.reduce_mean(images, axis=(1, 2), keepdims=True)
+        return tf.reshape(deviations, [tf.shape(images)[0], -1])
+
+    def cosines(a, b):
+        a, b = (tf.math.l2_normalize(vectors, axis=1) for vectors in (a, b))
+        return tf.matmul(a, b, transpose_b=True)
+
+    alike = cosines(z, z_mean) * cosines(centred(generated), centred(images))
+    return tf.reduce_mean(_square_of_mean(alike))
 
 
 def encoder_loss(kl, reconstruction, beta):

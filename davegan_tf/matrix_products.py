@@ -72,7 +72,7 @@ def _convolve(layer, features):
 def _convolution(features, kernel):
     """Stride 2, "same": (C, n, 2 h, 2 w) and (4, 4, C, F) → (F, n, h, w)."""
     patches = _block_patches(features)
-    product = tf.matmul(_block_kernel(kernel), patches, transpose_a=True)
+    product = tf.matmul(_rows(kernel), patches, transpose_a=True)
     n, height, width = features.shape[1], features.shape[2] // 2, features.shape[3] // 2
 
     def gradient(upstream):
@@ -89,7 +89,7 @@ def _transposed_convolution(features, kernel):
 
     def gradient(upstream):
         patches = _block_patches(materialize(upstream))
-        product = tf.matmul(_block_kernel(kernel), patches, transpose_a=True)
+        product = tf.matmul(_rows(kernel), patches, transpose_a=True)
         kernel_gradient = _kernel_gradient(patches, features, kernel.shape)
         return tf.reshape(product, features.shape), kernel_gradient
 
@@ -97,28 +97,33 @@ def _transposed_convolution(features, kernel):
 
 
 def _block_patches(features):
-    """(C, n, 2 h, 2 w) → (16 C, n h w): the 2 × 2 neighbouring blocks of 2 × 2 pixels that each result sees."""
+    """(C, n, 2 h, 2 w) → (16 C, n h w): the 2 × 2 neighbouring blocks of 2 × 2 pixels that each result sees.
+
+    Rows are in the order of a kernel's: row of the kernel (that of the block, that within it), column, channel.
+    """
     channels, n, height, width = features.shape
     rows, columns = height // 2, width // 2
     padded = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
     blocks = tf.reshape(padded, [channels, n, rows + 1, 2, columns + 1, 2])
     blocks = materialize(tf.transpose(blocks, [3, 5, 0, 1, 2, 4]))
-    patches = [blocks[..., i : i + rows, j : j + columns] for i in (0, 1) for j in (0, 1)]
+    patches = [
+        blocks[i, ..., a : a + rows, b : b + columns]
+        for a in (0, 1)
+        for i in (0, 1)
+        for b in (0, 1)
+    ]
     return tf.reshape(tf.stack(patches), [16 * channels, n * rows * columns])
 
 
-def _block_kernel(kernel):
+def _rows(kernel):
     """(4, 4, C, F) → (16 C, F), in the order of :func:`_block_patches`."""
-    channels, filters = kernel.shape[2:]
-    kernel = tf.reshape(kernel, [2, 2, 2, 2, channels, filters])
-    return tf.reshape(tf.transpose(kernel, [0, 2, 1, 3, 4, 5]), [16 * channels, filters])
+    return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
 
 def _kernel_gradient(patches, values, shape):
     """(16 C, m) and (F, n, h, w) with n h w = m → the gradient of a kernel of this shape."""
     product = tf.matmul(patches, tf.reshape(values, [shape[-1], -1]), transpose_b=True)
-    product = tf.reshape(product, [2, 2, 2, 2, *shape[2:]])
-    return tf.reshape(tf.transpose(product, [0, 2, 1, 3, 4, 5]), shape)
+    return tf.reshape(product, shape)
 
 
 def _unfold(features, kernel):
@@ -132,8 +137,8 @@ def _unfold(features, kernel):
     ]
     patches = tf.reshape(tf.stack(patches), [4 * filters, n * (rows + 1) * (columns + 1)])
     kernel = tf.reshape(kernel, [2, 2, 2, 2, channels, filters])
-    kernel = tf.reshape(tf.transpose(kernel, [0, 2, 5, 1, 3, 4]), [4 * filters, 4 * channels])
-    blocks = tf.matmul(kernel, patches, transpose_a=True)
+    kernel = tf.reshape(tf.transpose(kernel, [1, 3, 4, 0, 2, 5]), [4 * channels, 4 * filters])
+    blocks = kernel @ patches
     blocks = tf.reshape(blocks, [2, 2, channels, n, rows + 1, columns + 1])
     pixels = tf.transpose(blocks, [2, 3, 4, 0, 5, 1])
     pixels = tf.reshape(pixels, [channels, n, 2 * rows + 2, 2 * columns + 2])

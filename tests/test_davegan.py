@@ -314,9 +314,24 @@ def test_a_weight_changes_its_total_by_its_term_and_nothing_else(images, weight,
             assert weighted[name] == plain[name], name
 
 
-def test_statistics_are_matched_while_it_is_asked_for(images):
-    """Of the images that D is shown."""
-    plain, matching = make(), make(lambda_statistics=50.0)
+@pytest.mark.parametrize("std", [0.0, 0.125])
+def test_without_translation_no_image_is_moved(images, std):
+    """T off gives what T with displacements of 0 gives, whatever the draws are."""
+    model = make(translation_std=std)
+    draws = model.draw(tf.constant(0, tf.int64), len(images))
+    resting = draws._replace(shifts=tf.zeros_like(draws.shifts))
+    moved = draws._replace(shifts=draws.shifts + 3)
+    results = [
+        {k: float(v) for k, v in model.compute_losses(images, images, each).items()}
+        for each in (resting, moved)
+    ]
+    assert (results[0] == results[1]) == (std == 0)
+
+
+@pytest.mark.parametrize("weight", ["lambda_statistics", "lambda_independence"])
+def test_statistics_are_matched_while_it_is_asked_for(images, weight):
+    """Statistics of the images that D is shown; independence of those that are encoded, untranslated."""
+    plain, matching = make(), make(**{weight: 50.0})
     draws = plain.draw(tf.constant(0, tf.int64), len(images))
     assert forward(matching, images) == forward(plain, images)
     matching.matched_statistics = True
@@ -327,12 +342,17 @@ def test_statistics_are_matched_while_it_is_asked_for(images):
     )
     shifts = draws.shifts
     generated = plain.generator(draws.z_noise)
-    difference = losses.statistics_loss(
-        losses.short_range_statistics(augmentation.translate(generated, shifts[2])),
-        losses.short_range_statistics(augmentation.translate(images, shifts[0])),
-    )
-    assert abs(float(difference)) > 1e-4
-    expected = before["generator_loss"] + 50 * float(difference)
+    terms = {
+        "lambda_statistics": losses.statistics_loss(
+            losses.short_range_statistics(augmentation.translate(generated, shifts[2])),
+            losses.short_range_statistics(augmentation.translate(images, shifts[0])),
+        ),
+        "lambda_independence": losses.independence_loss(
+            generated, draws.z_noise, images, plain.encode(images)[0]
+        ),
+    }
+    assert abs(float(terms[weight])) > 1e-6
+    expected = before["generator_loss"] + 50 * float(terms[weight])
     assert after["generator_loss"] == pytest.approx(expected, rel=1e-4)
     for name in set(LOGS) - {"generator_loss"}:
         assert after[name] == before[name], name

@@ -293,3 +293,54 @@ def test_the_difference_of_statistics_in_closed_form():
     assert float(found) == pytest.approx((-1 + 3 - 3) / 3)
     with pytest.raises(ValueError, match="two images"):
         losses.statistics_loss(tf.constant(generated[:1]), tf.constant(real[:1]))
+
+
+def trace_by_loops(generated, z, images, z_mean):
+    """The definition of the independence loss, pair by pair."""
+    total = 0.0
+    for image, code in zip(images, z_mean, strict=True):
+        alike = [
+            np.dot(each, code) / np.linalg.norm(each) / np.linalg.norm(code) * correlation
+            for each, correlation in zip(
+                z, (np.corrcoef(g.ravel(), image.ravel())[0, 1] for g in generated), strict=True
+            )
+        ]
+        n = len(alike)
+        pairs = [alike[i] * alike[k] for i in range(n) for k in range(n) if i != k]
+        total += sum(pairs) / (n * (n - 1))
+    return total / len(images)
+
+
+def test_independence_is_the_mean_trace_squared(rng):
+    generated, images = rng.random((4, 6, 5, 1)), rng.random((3, 6, 5, 1))
+    z, z_mean = rng.normal(size=(4, 7)), rng.normal(size=(3, 7))
+    found = losses.independence_loss(*map(tf.constant, (generated, z, images, z_mean)))
+    assert float(found) == pytest.approx(trace_by_loops(generated, z, images, z_mean), abs=1e-12)
+
+
+@pytest.mark.parametrize(("trace", "expected"), [(0.0, 0.0), (0.6, 0.6**2 / 9)])
+def test_independence_is_estimated_without_bias(rng, trace, expected):
+    """Of samples that are noise, and of noise with ``trace`` · cos(z, code) of an image in it.
+
+    With cos² 1 / 3 in the mean of three dimensions, the mean of cosine times correlation is trace / 3.
+    """
+    image = rng.normal(size=(1, 16, 16, 1))
+    code = np.array([[1.0, 0.0, 0.0]])
+    image = (image - image.mean()) / image.std()
+    found = []
+    for _ in range(1500):
+        z = rng.normal(size=(4, 3))
+        cosine = z[:, 0] / np.linalg.norm(z, axis=1)
+        noise = rng.normal(size=(4, 16, 16, 1))
+        share = (trace * cosine)[:, None, None, None]
+        generated = share * image + np.sqrt(1 - share**2) * noise
+        found.append(losses.independence_loss(*map(tf.constant, (generated, z, image, code))))
+    assert np.mean(found) == pytest.approx(expected, abs=0.003)
+
+
+def test_independence_of_a_plain_image_has_a_gradient():
+    """Images of one phase alone have no correlation; the training must not end in NaN for it."""
+    z = np.eye(2, 3)
+    plain = np.ones((2, 4, 4, 1))
+    slope = gradient(lambda x: losses.independence_loss(x, z, plain, z), plain)
+    assert np.isfinite(slope).all()
