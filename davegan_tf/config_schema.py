@@ -271,6 +271,13 @@ class Training(_Strict):
         description="Re-estimate batch normalisation's statistics after training (not with renorm "
         "or frozen statistics, which are already those of inference).",
     )
+    logit_limit: float | None = Field(
+        None,
+        gt=0,
+        description="After training the generator's last layer is divided by the smallest power of two "
+        "with which no logit is larger: phases stay, probabilities become soft enough for float32 "
+        "and so alike in every runtime; null: never.",
+    )
     backend: Literal["auto", "graph", "xla", "xla_matmul"] = Field(
         "auto",
         description="How steps are computed: as TensorFlow graph, as one XLA program (for graphics "
