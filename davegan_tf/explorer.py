@@ -22,7 +22,6 @@ from davegan_tf.files import write_text
 from davegan_tf.folded_layers import FoldedLayer, dequantize, fold, quantize, run_folded
 from davegan_tf.inference import generate_labels
 from davegan_tf.measures import evaluated_phases
-from davegan_tf.micrographs import load_from_config
 from davegan_tf.real_pieces import RealPieces
 from davegan_tf.recasting import recast
 from davegan_tf.registry import NAMED
@@ -104,14 +103,12 @@ def write_explorer(path, model, run, step):
 
 def training_crops(run):
     """Random crops of what a run was trained on: (COUNT, side, side) uint8; None if it is not at hand."""
-    config, n_phases = run.read_config(), run.read_manifest()["data"]["n_phases"]
     try:
-        micrograph = load_from_config(config)
-        run.check_data(micrograph)
+        micrograph = run.load_micrograph()
     except InputError:
         return None
-    side, images = config.data.image_size, micrograph.images
-    return RealPieces(images, images, side, COUNT, n_phases, seed=0).crops
+    side, images = run.read_config().data.image_size, micrograph.images
+    return RealPieces(images, images, side, COUNT, micrograph.n_phases, seed=0).crops
 
 
 def _page(name, content):

@@ -138,6 +138,21 @@ class RunFolder:
                 " anew in another --run-dir."
             )
 
+    def load_micrograph(self):
+        """What this run was trained on: a :class:`davegan_tf.micrographs.Micrograph`.
+
+        Raises
+        ------
+        InputError
+            If it is not at hand, or is another one now.
+        """
+        # Not at the top: those who look for a run need neither scipy nor readers of images.
+        from davegan_tf.micrographs import load_from_config
+
+        micrograph = load_from_config(self.read_config())
+        self.check_data(micrograph)
+        return micrograph
+
     def check_same(self, config):
         """Raise InputError if ``config`` would compute other steps than the run's own configuration."""
         mine = dict(_flat(self.read_config().model_dump()))

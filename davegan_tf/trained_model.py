@@ -16,7 +16,6 @@ from davegan_tf.dataset import cut, decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.inference import generate_labels, reconstruct_image, reconstruct_labels
 from davegan_tf.measures import Labels
-from davegan_tf.micrographs import load_from_config
 from davegan_tf.postprocessing import check_size, majority_filter
 from davegan_tf.real_pieces import tile_places
 
@@ -431,8 +430,7 @@ def micrograph_of(folder, holdout=False, option="--holdout"):
     InputError
         If it is not at hand, is another one, or was trained on as a whole.
     """
-    micrograph = load_from_config(folder.read_config())
-    folder.check_data(micrograph)
+    micrograph = folder.load_micrograph()
     if holdout and micrograph.held_out is None:
         raise InputError(
             f"{folder.path}: all of the micrograph was trained on (data.holdout is null), so that {option} has "
