@@ -137,10 +137,8 @@ def of_image(folder, image, threshold=None, phases=None):
 
 
 def title(folder, step):
-    """For pictures, which travel: the run by its name alone, its data (a stand-in named as one) and the step."""
-    data = folder.read_manifest()["data"]
-    stand_in = f" in place of {data['stands_in_for']}" if data["stands_in_for"] else ""
-    return f"{folder.name} ({data['name']}{stand_in}), step {step}"
+    """For pictures, which travel: the run by its name alone, its data and the step."""
+    return f"{folder.name} ({folder.material}), step {step}"
 
 
 def check_pictures(paths, images=()):

@@ -134,7 +134,7 @@ def _description(run, model, step):
     if run.evaluation.is_file():
         scorecard = format_table(json.loads(run.evaluation.read_text("utf-8")), paper=name)
     return {
-        "name": name + (f" (in place of {data['stands_in_for']})" if data["stands_in_for"] else ""),
+        "name": run.material,
         "material": known.description if known else None,
         "licence": known.licence if known else None,
         "trained": f"{images} of {height} × {width} pixels in {step} steps",

@@ -87,11 +87,16 @@ class RunFolder:
         known = json.loads(self.manifest.read_text("utf-8")) if self.manifest.is_file() else {}
         write_text(self.manifest, json.dumps({**known, **entries}, indent=2) + "\n")
 
-    def describe(self):
-        """One phrase for messages and titles: the run and its data, a stand-in named as one."""
+    @property
+    def material(self):
+        """What it was trained on, for messages and titles; a stand-in is named as one."""
         data = self.read_manifest()["data"]
         stand_in = data["stands_in_for"]
-        return f"{self.path} ({data['name']}{f' in place of {stand_in}' if stand_in else ''})"
+        return data["name"] + (f" in place of {stand_in}" if stand_in else "")
+
+    def describe(self):
+        """One phrase for messages: the run and its data."""
+        return f"{self.path} ({self.material})"
 
     def check_free(self, *, overwrite=False):
         """Raise InputError if a new run can't start here.

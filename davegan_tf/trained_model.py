@@ -132,11 +132,9 @@ class TrainedModel:
 
     def __init__(self, folder):
         self.folder, self.config = folder, folder.read_config()
-        data = folder.read_manifest()["data"]
-        stand_in = data["stands_in_for"]
-        self.name = folder.name
-        self.material = data["name"] + (f" in place of {stand_in}" if stand_in else "")
-        self.image_size, self.n_phases = self.config.data.image_size, data["n_phases"]
+        self.name, self.material = folder.name, folder.material
+        self.image_size = self.config.data.image_size
+        self.n_phases = folder.read_manifest()["data"]["n_phases"]
         self.latent_dim = self.config.model.latent_dim
         # Not at the top: this imports TensorFlow.
         from davegan_tf.building import load_model
