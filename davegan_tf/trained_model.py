@@ -293,11 +293,7 @@ class TrainedModel:
             raise InputError(f"find needs a property with its value; there are {', '.join(known)}.")
         properties.check_names(list(targets), self.n_phases)
         for name, value in targets.items():
-            low, high = properties.limits(name)
-            if not low <= value <= high:
-                raise InputError(
-                    f"{name}={value} can't be; expected a number from {low:g} to {high:g}, not in per cent."
-                )
+            properties.check_value(name, value)
         fitted = linkage.linkage(self.keras_model, self.n_phases, list(targets), seed=seed)
         return linkage.find(self.keras_model, self.n_phases, fitted, targets, count, seed)
 
