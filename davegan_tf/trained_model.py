@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from davegan_tf import latent, linkage, packaged, properties
-from davegan_tf.config_errors import nearest
 from davegan_tf.dataset import cut, decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.inference import generate_labels, reconstruct_image, reconstruct_labels
@@ -24,13 +23,7 @@ LARGEST_SEED = 2**31 - 1
 
 def load(run_or_name):
     """See :func:`davegan_tf.load`."""
-    path = Path(run_or_name)
-    likely = None if path.exists() else nearest(str(path), packaged.names())
-    if likely and likely != str(path):
-        raise InputError(
-            f"{path}: there is no such run folder, nor a packaged model of that name; did you mean {likely}?"
-        )
-    return TrainedModel(packaged.find_run(path))
+    return TrainedModel(packaged.find_run(Path(run_or_name)))
 
 
 class Measured(NamedTuple):
