@@ -328,6 +328,11 @@ class Config(_Strict):
                 "training.batch_size must be at least 2 with model.normalization batch (a layer of "
                 "1 × 1 pixels would normalise each image by itself to zero), not 1"
             )
+        if self.model.lambda_statistics and self.training.match_statistics_after is None:
+            raise ValueError(
+                "training.match_statistics_after must be the epoch from which on model.lambda_statistics "
+                f"{self.model.lambda_statistics:g} acts, not null (which is for model.lambda_statistics 0)"
+            )
         if self.training.precision != "float32" and self.training.backend == "xla_matmul":
             raise ValueError(
                 "training.precision must be float32 with training.backend xla_matmul, not "
