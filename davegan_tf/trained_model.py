@@ -6,17 +6,14 @@ argument is found here, of a model before TensorFlow is imported.
 
 import operator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from davegan_tf import latent, linkage, packaged, properties
-from davegan_tf.dataset import cut, decode_phases, encode_phases
+from davegan_tf import latent, linkage, measured, packaged, properties
+from davegan_tf.dataset import decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.inference import generate_labels, reconstruct_image, reconstruct_labels
-from davegan_tf.measures import Labels
 from davegan_tf.postprocessing import check_size, majority_filter
-from davegan_tf.real_pieces import tile_places
 
 LARGEST_SEED = 2**31 - 1
 
@@ -24,21 +21,6 @@ LARGEST_SEED = 2**31 - 1
 def load(run_or_name):
     """See :func:`davegan_tf.load`."""
     return TrainedModel(packaged.find_run(Path(run_or_name)))
-
-
-class Measured(NamedTuple):
-    """A scorecard, and the images that it was measured on.
-
-    result : what :meth:`TrainedModel.evaluate` returns
-    tiles : (n, side, side) uint8, of what is compared with
-    reconstructed : (n, side, side) uint8, decode(encode(tile)) of each
-    generated : (count, side, side) uint8, samples of the prior
-    """
-
-    result: dict[str, Any]
-    tiles: Labels
-    reconstructed: Labels
-    generated: Labels
 
 
 class TrainedModel:
@@ -318,40 +300,8 @@ class TrainedModel:
         _check_whole("count", count, 2)
         _check_whole("seed", seed, 0, LARGEST_SEED)
         check_size(filter_size)
-        micrograph = micrograph_of(self.folder, holdout, "holdout=True")
-        return self.measure(micrograph, count, seed, holdout, filter_size).result
-
-    def measure(self, micrograph, count, seed, holdout, filter_size):
-        """What :meth:`evaluate` does, with the images that were measured.
-
-        Parameters
-        ----------
-        micrograph : davegan_tf.micrographs.Micrograph
-            Of :func:`micrograph_of`.
-        count, seed, holdout, filter_size
-            Of :meth:`evaluate`.
-
-        Returns
-        -------
-        Measured
-        """
-        # Not at the top: this imports scikit-image, which nothing else here needs.
-        from davegan_tf.evaluation import evaluate
-
-        reference = micrograph.held_out if holdout else micrograph.images
-        tiles = cut(reference, tile_places(reference, self.image_size), self.image_size)
-        reconstructed = self.reconstruct(tiles)
-        generated = self.generate(count, seed, filter_size=filter_size)
-        result = evaluate(
-            micrograph.images,
-            reconstructed,
-            generated,
-            n_phases=self.n_phases,
-            reference=reference if holdout else None,
-            seed=seed,
-        )
-        result = {"data": micrograph.title, "step": self.step, "filter": filter_size, **result}
-        return Measured(result, tiles, reconstructed, generated)
+        micrograph = measured.micrograph_of(self.folder, holdout, "holdout=True")
+        return measured.measure(self, micrograph, count, seed, holdout, filter_size).result
 
     def _point(self, name, point):
         """Latent vector of a seed, an image or z itself: (latent_dim,) float32."""
@@ -395,35 +345,6 @@ class TrainedModel:
                 f"model has {self.n_phases} phases (davegan_tf.micrographs.load_micrograph makes labels of a picture)."
             )
         return images.astype(np.uint8)
-
-
-def micrograph_of(folder, holdout=False, option="--holdout"):
-    """The micrograph that a run was trained on, to measure its model by.
-
-    Parameters
-    ----------
-    folder : davegan_tf.run_folder.RunFolder
-    holdout : bool
-        Whether there must be a part that was kept out of training.
-    option : str
-        What asked for that, for the message.
-
-    Returns
-    -------
-    davegan_tf.micrographs.Micrograph
-
-    Raises
-    ------
-    InputError
-        If it is not at hand, is another one, or was trained on as a whole.
-    """
-    micrograph = folder.load_micrograph()
-    if holdout and micrograph.held_out is None:
-        raise InputError(
-            f"{folder.path}: all of the micrograph was trained on (data.holdout is null), so that {option} has "
-            "nothing to measure on; train with --set data.holdout=0.25."
-        )
-    return micrograph
 
 
 def _as_stack(images):
