@@ -14,6 +14,7 @@ from davegan_tf.dataset import decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.inference import generate_labels, reconstruct_image, reconstruct_labels
 from davegan_tf.postprocessing import check_size, majority_filter
+from davegan_tf.quiet_tensorflow import import_tensorflow
 
 LARGEST_SEED = 2**31 - 1
 
@@ -111,7 +112,8 @@ class TrainedModel:
         self.image_size = self.config.data.image_size
         self.n_phases = folder.read_manifest()["data"]["n_phases"]
         self.latent_dim = self.config.model.latent_dim
-        # Not at the top: this imports TensorFlow.
+        # Not at the top: TensorFlow takes seconds.
+        import_tensorflow()
         from davegan_tf.building import load_model
 
         self.keras_model, self.step = load_model(folder)
