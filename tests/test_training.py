@@ -105,7 +105,7 @@ def test_tensorboard(grains):
     ).Reload()
     tags = set(log.Tags()["tensors"])
     groups = {
-        name: f"{'probabilities' if name.startswith('probability') else 'losses'}/{name}"
+        name: f"{'probabilities' if name.startswith('probability') else 'training_losses'}/{name}"
         for name in LOGS
     }
     sets = ("training_tiles", "reconstructed_images", "generated_images")
@@ -113,7 +113,8 @@ def test_tensorboard(grains):
         *groups.values(),
         *(f"images/{name}" for name in sets),
         *(f"volume_fraction_1/{name}" for name in sets),
-        *("measures/E_rec", "measures/E_gen", "config", "data"),
+        *("measures/E_rec", "measures/E_gen", "measures/volume_fraction_1_error"),
+        *("config", "data"),
     }
     header, table = rows(grains.run / "history.csv")
     for name, tag in groups.items():
@@ -124,6 +125,13 @@ def test_tensorboard(grains):
     for tag in ("images/generated_images", "measures/E_rec", "volume_fraction_1/training_tiles"):
         assert [event.step for event in log.Tensors(tag)] == [20, 40, 60]
     assert [event.step for event in log.Tensors("images/training_tiles")] == [0]
+
+    def numbers(tag):
+        return [tf.make_ndarray(event.tensor_proto) for event in log.Tensors(tag)]
+
+    of_tiles, of_samples = (numbers(f"volume_fraction_1/{sets[i]}") for i in (0, 2))
+    error = numbers("measures/volume_fraction_1_error")
+    np.testing.assert_allclose(error, np.subtract(of_samples, of_tiles), atol=1e-6)
     (text,) = log.Tensors("config")
     assert b"source: grains" in tf.make_ndarray(text.tensor_proto).item()
 
@@ -133,7 +141,7 @@ def test_tensorboard_of_three_phases(three_phases):
         str(three_phases.home / "tb_logs" / "stripes"), size_guidance={"tensors": 0}
     )
     tags = log.Reload().Tags()["tensors"]
-    assert "losses/discriminator_loss" in tags
+    assert {"training_losses/discriminator_loss", "measures/volume_fraction_2_error"} <= set(tags)
     config = RunFolder(three_phases.run).read_config()
     assert config.data.source == "stripes.npy"
 
