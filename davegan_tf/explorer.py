@@ -35,8 +35,8 @@ SCRIPTS = tuple(
         *("shared", "pictures", "sliders", "finding", "own_image", "saving", "explorer"),
     )
 )
-# The generator's logits run to thousands, so that a phase boundary turns the last digits of a weight into a
-# probability; the encoder's z do not.
+# Without training.logit_limit the generator's logits run to thousands, and a phase boundary turns the last digits of a
+# weight into a probability; the encoder's z do not.
 BITS = {"encoder": 18, "generator": 26}
 TOLERANCE = 1e-4
 COUNT = 256
@@ -71,7 +71,8 @@ def write_explorer(path, model, run, step):
         If the page's numbers are further than TOLERANCE from the model's.
     """
     n_phases = run.read_manifest()["data"]["n_phases"]
-    # Keras' own float32 is no yardstick: its rounding shows in the fourth decimal where a boundary is steep.
+    # Keras' own float32 is no yardstick: it rounds where a boundary is steep, without a limit of the logits in the
+    # fourth decimal.
     exact = recast(model, "float64")
     samples = generate_labels(model, COUNT, seed=0)
     crops = training_crops(run)

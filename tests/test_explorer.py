@@ -2,10 +2,8 @@
 
 import base64
 import json
-import os
 import shutil
 import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
 import imageio.v3 as iio
@@ -71,20 +69,6 @@ def explored(tmp_path_factory):
     }
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """A running browser."""
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    path = next(filter(None, found), None)
-    if path is None:
-        pytest.skip("there is no Chromium on this computer")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(chromium):
     """``open_page(explored, hash, **view)``: a page, opened from disk, that may fetch nothing and say no error."""
@@ -111,13 +95,6 @@ def open_page(chromium):
     for context in contexts:
         context.close()
     assert wrong == []
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Where screenshots are kept, to be looked at: the folder that DAVEGAN_ARTIFACTS names, or a temporary one."""
-    folder = os.environ.get("DAVEGAN_ARTIFACTS")
-    return Path(folder) if folder else tmp_path_factory.mktemp("explorer")
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +172,7 @@ def test_the_page_is_one_file(explored):
         size = one.path.stat().st_size
         assert size < 900_000
         assert f"wrote {one.path} (one page, {size / 1e3:.0f} kB" in one.told
-        assert float(one.told.split("inputs: ")[1].split()[0]) <= 5e-5
+        assert float(one.told.split("inputs: ")[1].split()[0]) <= 2e-5
         for word in ("http:", "https:", "//cdn", '<link rel="stylesheet', "import "):
             assert word not in one.text, word
 
@@ -906,3 +883,17 @@ def test_it_looks_right(view, explored, open_page, pictures):
     page.click("#theme")
     page.click("#theme")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+
+
+def test_the_page_as_readme_shows_it(explored, open_page, pictures, tmp_path):
+    """README's picture is made by this test with DAVEGAN_ARTIFACTS=docs, where the alloy's micrograph is at hand."""
+    one = explored["alloy"]
+    page = SimpleNamespace(path=tmp_path / "alloy.html")
+    explorer.write_explorer(page.path, one.model, one.run, one.run.read_manifest()["step"])
+    page = open_page(page, start_at(one.z[0]), viewport={"width": 1280, "height": 1160})
+    page.fill("#fraction", "0.87")
+    page.press("#fraction", "Enter")
+    wait_for_text(page, "found", "wanted 0.87; ")
+    wait(page, "page.traversal.next === STEPS && !state.dirty")
+    page.screenshot(path=pictures / "explorer.png")
+    assert fraction_told(page) == pytest.approx(0.87, abs=1e-3)
