@@ -29,17 +29,14 @@ def embed(run, count, seed, out):
     crop, with a thumbnail, its volume fractions, interface density and place.
     """
     from cli.latent_point import title
-    from davegan_tf.micrographs import load_from_config
     from davegan_tf.packaged import find_run
     from davegan_tf.projector import check_folder, choose_places
 
     folder = find_run(run)
-    config = folder.read_config()
     logs = out or "tb_logs"
     out = out or Path("tb_logs") / folder.name / "projector"
     check_folder(out)
-    micrograph = load_from_config(config)
-    folder.check_data(micrograph)
+    micrograph = folder.load_micrograph()
     from cli.quiet_tensorflow import start_tensorflow
 
     start_tensorflow()
@@ -49,7 +46,7 @@ def embed(run, count, seed, out):
     from davegan_tf.projector import metadata, sprite, write_embedding
 
     model, step = load_model(folder)
-    side, n_phases = config.data.image_size, micrograph.n_phases
+    side, n_phases = folder.read_config().data.image_size, micrograph.n_phases
     places, n_tiles = choose_places(micrograph.images.shape, side, count, seed)
     labels = cut(micrograph.images, places, side)
     z_mean, _ = encode(model, encode_phases(labels, n_phases))

@@ -42,9 +42,10 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     report_holdout.html, into the run folder.
     """
     from davegan_tf.files import check_writable
+    from davegan_tf.measured import measure, micrograph_of
     from davegan_tf.packaged import find_run, is_packaged
     from davegan_tf.postprocessing import check_size
-    from davegan_tf.trained_model import TrainedModel, micrograph_of
+    from davegan_tf.trained_model import TrainedModel
 
     check_size(filter_size)
     folder = find_run(run)
@@ -62,7 +63,7 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     from davegan_tf.files import write_text
     from davegan_tf.report import Pictures, write_report
 
-    measured = TrainedModel(folder).measure(micrograph, count, seed, holdout, filter_size)
+    measured = measure(TrainedModel(folder), micrograph, count, seed, holdout, filter_size)
     result = measured.result
     suffix = "_holdout" if holdout else ""
     path, page = out / f"evaluation{suffix}.json", out / f"report{suffix}.html"

@@ -90,11 +90,7 @@ def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
     n_phases = folder.read_manifest()["data"]["n_phases"]
     properties.check_names([*targets, *tolerances], n_phases)
     for name, value in targets.items():
-        low, high = properties.limits(name)
-        if not low <= value <= high:
-            raise InputError(
-                f"--target {name}={value:g}: can't be; expected a number from {low:g} to {high:g}, not in per cent."
-            )
+        properties.check_value(name, value)
     for name, value in tolerances.items():
         if name not in targets or value <= 0:
             raise InputError(

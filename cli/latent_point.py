@@ -82,17 +82,15 @@ def of_tile(folder, number):
     """
     from davegan_tf.dataset import cut, tile_positions
     from davegan_tf.errors import InputError
-    from davegan_tf.micrographs import load_from_config
 
-    config = folder.read_config()
-    micrograph = load_from_config(config)
-    folder.check_data(micrograph)
-    places = tile_positions(micrograph.images.shape, config.data.image_size)
+    side = folder.read_config().data.image_size
+    micrograph = folder.load_micrograph()
+    places = tile_positions(micrograph.images.shape, side)
     if number >= len(places):
         raise InputError(
             f"There is no tile {number}: {micrograph.title} has {len(places)}, 0 to {len(places) - 1}."
         )
-    labels = cut(micrograph.images, places[number], config.data.image_size)
+    labels = cut(micrograph.images, places[number], side)
     return LatentPoint(f"tile {number} of {micrograph.title}", labels=labels)
 
 
@@ -139,10 +137,8 @@ def of_image(folder, image, threshold=None, phases=None):
 
 
 def title(folder, step):
-    """For pictures, which travel: the run by its name alone, its data (a stand-in named as one) and the step."""
-    data = folder.read_manifest()["data"]
-    stand_in = f" in place of {data['stands_in_for']}" if data["stands_in_for"] else ""
-    return f"{folder.name} ({data['name']}{stand_in}), step {step}"
+    """For pictures, which travel: the run by its name alone, its data and the step."""
+    return f"{folder.name} ({folder.material}), step {step}"
 
 
 def check_pictures(paths, images=()):

@@ -1,30 +1,10 @@
-"""Import TensorFlow without its messages about processors and missing graphics cards."""
+"""TensorFlow for a command: imported without its messages, and set up."""
 
-import contextlib
 import os
-import sys
-import tempfile
+
+from davegan_tf.quiet_tensorflow import import_tensorflow
 
 KEEP_BARRIERS = "--xla_disable_hlo_passes=cse_barrier_expander"
-
-
-@contextlib.contextmanager
-def _stderr_kept():
-    """Keep what native code writes to stderr; show it only if the block fails."""
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(original, 2)
-            kept.seek(0)
-            os.write(2, kept.read())
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
 
 
 def start_tensorflow(threads=None):
@@ -35,18 +15,14 @@ def start_tensorflow(threads=None):
     threads : int or None
         CPU threads for one operation; None: all cores. Their number changes the last bits of the results.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # XLA on CPUs drops optimization barriers before it could heed them, and then computes the feature maps of
     # davegan_tf.matrix_products anew in every operation that reads them.
     flags = os.environ.get("XLA_FLAGS", "")
     if KEEP_BARRIERS not in flags:
         os.environ["XLA_FLAGS"] = f"{KEEP_BARRIERS} {flags}".strip()
-    with _stderr_kept():
-        import tensorflow as tf
-
-        if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
+    tf = import_tensorflow()
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)

@@ -21,13 +21,10 @@ def study(run, seed):
     """
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
-    from davegan_tf.micrographs import load_from_config
     from davegan_tf.run_folder import RunFolder
 
     folder = RunFolder(run).require()
-    config = folder.read_config()
-    micrograph = load_from_config(config)
-    folder.check_data(micrograph)
+    micrograph = folder.load_micrograph()
     if micrograph.parameters is None:
         raise InputError(
             f"{folder.path}: was trained on {micrograph.title}, of whose images no parameters are known; this study "
@@ -36,7 +33,7 @@ def study(run, seed):
     check_writable(folder.study)
     from cli.quiet_tensorflow import start_tensorflow
 
-    start_tensorflow(config.training.threads)
+    start_tensorflow(folder.read_config().training.threads)
     import json
 
     from davegan_tf.building import load_model

@@ -69,6 +69,9 @@ class History:
 class TensorBoardLog:
     """Losses of Figure 5, images, and E_rec, E_gen, φ as training goes on.
 
+    TensorBoard sorts groups by their names. Those that tell whether a training is healthy come first: ``images``, then
+    ``measures``, which all go to 0 or near it.
+
     Parameters
     ----------
     folder : Path or None
@@ -102,7 +105,7 @@ class TensorBoardLog:
             return
         with self.writer.as_default(step=step):
             for name, value in logs.items():
-                group = "probabilities" if name.startswith("probability") else "losses"
+                group = "probabilities" if name.startswith("probability") else "training_losses"
                 tf.summary.scalar(f"{group}/{name}", value)
             images = due(self.training.images_every, previous, step)
             measures = due(self.training.evaluate_every, previous, step)
@@ -142,10 +145,12 @@ class TensorBoardLog:
         ]
         tf.summary.scalar("measures/E_gen", np.mean(nearest))
         for phase in range(1, self.n_phases):
-            for kind, labels in (
-                ("training_tiles", self.tiles),
-                ("reconstructed_images", reconstructed),
-                ("generated_images", generated),
-            ):
-                tag = f"volume_fraction_{phase}/{kind}"
-                tf.summary.scalar(tag, np.mean(labels == phase))
+            fractions = {
+                "training_tiles": np.mean(self.tiles == phase),
+                "reconstructed_images": np.mean(reconstructed == phase),
+                "generated_images": np.mean(generated == phase),
+            }
+            for kind, fraction in fractions.items():
+                tf.summary.scalar(f"volume_fraction_{phase}/{kind}", fraction)
+            error = fractions["generated_images"] - fractions["training_tiles"]
+            tf.summary.scalar(f"measures/volume_fraction_{phase}_error", error)

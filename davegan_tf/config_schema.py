@@ -278,6 +278,13 @@ class Training(_Strict):
         description="Re-estimate batch normalisation's statistics after training (not with renorm "
         "or frozen statistics, which are already those of inference).",
     )
+    logit_limit: float | None = Field(
+        None,
+        gt=0,
+        description="After training the generator's last layer is divided by the smallest power of two "
+        "with which no logit is larger: phases stay, probabilities become soft enough for float32 "
+        "and so alike in every runtime; null: never.",
+    )
     backend: Literal["auto", "graph", "xla", "xla_matmul"] = Field(
         "auto",
         description="How steps are computed: as TensorFlow graph, as one XLA program (for graphics "
@@ -327,6 +334,11 @@ class Config(_Strict):
             raise ValueError(
                 "training.batch_size must be at least 2 with model.normalization batch (a layer of "
                 "1 × 1 pixels would normalise each image by itself to zero), not 1"
+            )
+        if self.model.lambda_statistics and self.training.match_statistics_after is None:
+            raise ValueError(
+                "training.match_statistics_after must be the epoch from which on model.lambda_statistics "
+                f"{self.model.lambda_statistics:g} acts, not null (which is for model.lambda_statistics 0)"
             )
         if self.training.precision != "float32" and self.training.backend == "xla_matmul":
             raise ValueError(

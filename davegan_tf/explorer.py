@@ -22,7 +22,6 @@ from davegan_tf.files import write_text
 from davegan_tf.folded_layers import FoldedLayer, dequantize, fold, quantize, run_folded
 from davegan_tf.inference import generate_labels
 from davegan_tf.measures import evaluated_phases
-from davegan_tf.micrographs import load_from_config
 from davegan_tf.real_pieces import RealPieces
 from davegan_tf.recasting import recast
 from davegan_tf.registry import NAMED
@@ -36,8 +35,8 @@ SCRIPTS = tuple(
         *("shared", "pictures", "sliders", "finding", "own_image", "saving", "explorer"),
     )
 )
-# The generator's logits run to thousands, so that a phase boundary turns the last digits of a weight into a
-# probability; the encoder's z do not.
+# Without training.logit_limit the generator's logits run to thousands, and a phase boundary turns the last digits of a
+# weight into a probability; the encoder's z do not.
 BITS = {"encoder": 18, "generator": 26}
 TOLERANCE = 1e-4
 COUNT = 256
@@ -72,7 +71,8 @@ def write_explorer(path, model, run, step):
         If the page's numbers are further than TOLERANCE from the model's.
     """
     n_phases = run.read_manifest()["data"]["n_phases"]
-    # Keras' own float32 is no yardstick: its rounding shows in the fourth decimal where a boundary is steep.
+    # Keras' own float32 is no yardstick: it rounds where a boundary is steep, without a limit of the logits in the
+    # fourth decimal.
     exact = recast(model, "float64")
     samples = generate_labels(model, COUNT, seed=0)
     crops = training_crops(run)
@@ -104,14 +104,12 @@ def write_explorer(path, model, run, step):
 
 def training_crops(run):
     """Random crops of what a run was trained on: (COUNT, side, side) uint8; None if it is not at hand."""
-    config, n_phases = run.read_config(), run.read_manifest()["data"]["n_phases"]
     try:
-        micrograph = load_from_config(config)
-        run.check_data(micrograph)
+        micrograph = run.load_micrograph()
     except InputError:
         return None
-    side, images = config.data.image_size, micrograph.images
-    return RealPieces(images, images, side, COUNT, n_phases, seed=0).crops
+    side, images = run.read_config().data.image_size, micrograph.images
+    return RealPieces(images, images, side, COUNT, micrograph.n_phases, seed=0).crops
 
 
 def _page(name, content):
@@ -137,7 +135,7 @@ def _description(run, model, step):
     if run.evaluation.is_file():
         scorecard = format_table(json.loads(run.evaluation.read_text("utf-8")), paper=name)
     return {
-        "name": name + (f" (in place of {data['stands_in_for']})" if data["stands_in_for"] else ""),
+        "name": run.material,
         "material": known.description if known else None,
         "licence": known.licence if known else None,
         "trained": f"{images} of {height} × {width} pixels in {step} steps",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from davegan_tf.config import dump_config
+from davegan_tf.config_errors import nearest
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_folder, write_text
 from davegan_tf.registry import NAMED
@@ -39,9 +40,10 @@ def find_run(run: Path) -> RunFolder:
     except InputError as error:
         if run.exists() or not names():
             raise
+        likely = nearest(str(run), names())
+        advice = f"did you mean {likely}?" if likely else f"packaged are {', '.join(names())}."
         raise InputError(
-            f"{run}: there is no such run folder, for example runs/alloy, nor a packaged model of that name; "
-            f"packaged are {', '.join(names())}."
+            f"{run}: there is no such run folder, for example runs/alloy, nor a packaged model of that name; {advice}"
         ) from error
 
 

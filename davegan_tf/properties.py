@@ -119,6 +119,15 @@ def check_names(chosen: Sequence[str], n_phases: int) -> None:
             raise InputError(f'There is no property "{name}" of {n_phases} phases; {advice}')
 
 
+def check_value(name: str, value: float) -> None:
+    """Raise InputError if a property can't have this value by its definition."""
+    low, high = limits(name)
+    if not low <= value <= high:
+        raise InputError(
+            f"{name}={value:g} can't be; expected a number from {low:g} to {high:g}, not in per cent."
+        )
+
+
 def measure(labels: Labels, chosen: Sequence[str], n_phases: int) -> Floats:
     """Properties of images.
 

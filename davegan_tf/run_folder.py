@@ -87,11 +87,16 @@ class RunFolder:
         known = json.loads(self.manifest.read_text("utf-8")) if self.manifest.is_file() else {}
         write_text(self.manifest, json.dumps({**known, **entries}, indent=2) + "\n")
 
-    def describe(self):
-        """One phrase for messages and titles: the run and its data, a stand-in named as one."""
+    @property
+    def material(self):
+        """What it was trained on, for messages and titles; a stand-in is named as one."""
         data = self.read_manifest()["data"]
         stand_in = data["stands_in_for"]
-        return f"{self.path} ({data['name']}{f' in place of {stand_in}' if stand_in else ''})"
+        return data["name"] + (f" in place of {stand_in}" if stand_in else "")
+
+    def describe(self):
+        """One phrase for messages: the run and its data."""
+        return f"{self.path} ({self.material})"
 
     def check_free(self, *, overwrite=False):
         """Raise InputError if a new run can't start here.
@@ -137,6 +142,21 @@ class RunFolder:
                 f" {micrograph.name} ({micrograph.origin}) as it is now; restore the data, or train"
                 " anew in another --run-dir."
             )
+
+    def load_micrograph(self):
+        """What this run was trained on: a :class:`davegan_tf.micrographs.Micrograph`.
+
+        Raises
+        ------
+        InputError
+            If it is not at hand, or is another one now.
+        """
+        # Not at the top: those who look for a run need neither scipy nor readers of images.
+        from davegan_tf.micrographs import load_from_config
+
+        micrograph = load_from_config(self.read_config())
+        self.check_data(micrograph)
+        return micrograph
 
     def check_same(self, config):
         """Raise InputError if ``config`` would compute other steps than the run's own configuration."""

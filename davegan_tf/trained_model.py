@@ -6,47 +6,22 @@ argument is found here, of a model before TensorFlow is imported.
 
 import operator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from davegan_tf import latent, linkage, packaged, properties
-from davegan_tf.config_errors import nearest
-from davegan_tf.dataset import cut, decode_phases, encode_phases
+from davegan_tf import latent, linkage, measured, packaged, properties
+from davegan_tf.dataset import decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.inference import generate_labels, reconstruct_image, reconstruct_labels
-from davegan_tf.measures import Labels
-from davegan_tf.micrographs import load_from_config
 from davegan_tf.postprocessing import check_size, majority_filter
-from davegan_tf.real_pieces import tile_places
+from davegan_tf.quiet_tensorflow import import_tensorflow
 
 LARGEST_SEED = 2**31 - 1
 
 
 def load(run_or_name):
     """See :func:`davegan_tf.load`."""
-    path = Path(run_or_name)
-    likely = None if path.exists() else nearest(str(path), packaged.names())
-    if likely and likely != str(path):
-        raise InputError(
-            f"{path}: there is no such run folder, nor a packaged model of that name; did you mean {likely}?"
-        )
-    return TrainedModel(packaged.find_run(path))
-
-
-class Measured(NamedTuple):
-    """A scorecard, and the images that it was measured on.
-
-    result : what :meth:`TrainedModel.evaluate` returns
-    tiles : (n, side, side) uint8, of what is compared with
-    reconstructed : (n, side, side) uint8, decode(encode(tile)) of each
-    generated : (count, side, side) uint8, samples of the prior
-    """
-
-    result: dict[str, Any]
-    tiles: Labels
-    reconstructed: Labels
-    generated: Labels
+    return TrainedModel(packaged.find_run(Path(run_or_name)))
 
 
 class TrainedModel:
@@ -133,13 +108,12 @@ class TrainedModel:
 
     def __init__(self, folder):
         self.folder, self.config = folder, folder.read_config()
-        data = folder.read_manifest()["data"]
-        stand_in = data["stands_in_for"]
-        self.name = folder.name
-        self.material = data["name"] + (f" in place of {stand_in}" if stand_in else "")
-        self.image_size, self.n_phases = self.config.data.image_size, data["n_phases"]
+        self.name, self.material = folder.name, folder.material
+        self.image_size = self.config.data.image_size
+        self.n_phases = folder.read_manifest()["data"]["n_phases"]
         self.latent_dim = self.config.model.latent_dim
-        # Not at the top: this imports TensorFlow.
+        # Not at the top: TensorFlow takes seconds.
+        import_tensorflow()
         from davegan_tf.building import load_model
 
         self.keras_model, self.step = load_model(folder)
@@ -296,11 +270,7 @@ class TrainedModel:
             raise InputError(f"find needs a property with its value; there are {', '.join(known)}.")
         properties.check_names(list(targets), self.n_phases)
         for name, value in targets.items():
-            low, high = properties.limits(name)
-            if not low <= value <= high:
-                raise InputError(
-                    f"{name}={value} can't be; expected a number from {low:g} to {high:g}, not in per cent."
-                )
+            properties.check_value(name, value)
         fitted = linkage.linkage(self.keras_model, self.n_phases, list(targets), seed=seed)
         return linkage.find(self.keras_model, self.n_phases, fitted, targets, count, seed)
 
@@ -332,40 +302,8 @@ class TrainedModel:
         _check_whole("count", count, 2)
         _check_whole("seed", seed, 0, LARGEST_SEED)
         check_size(filter_size)
-        micrograph = micrograph_of(self.folder, holdout, "holdout=True")
-        return self.measure(micrograph, count, seed, holdout, filter_size).result
-
-    def measure(self, micrograph, count, seed, holdout, filter_size):
-        """What :meth:`evaluate` does, with the images that were measured.
-
-        Parameters
-        ----------
-        micrograph : davegan_tf.micrographs.Micrograph
-            Of :func:`micrograph_of`.
-        count, seed, holdout, filter_size
-            Of :meth:`evaluate`.
-
-        Returns
-        -------
-        Measured
-        """
-        # Not at the top: this imports scikit-image, which nothing else here needs.
-        from davegan_tf.evaluation import evaluate
-
-        reference = micrograph.held_out if holdout else micrograph.images
-        tiles = cut(reference, tile_places(reference, self.image_size), self.image_size)
-        reconstructed = self.reconstruct(tiles)
-        generated = self.generate(count, seed, filter_size=filter_size)
-        result = evaluate(
-            micrograph.images,
-            reconstructed,
-            generated,
-            n_phases=self.n_phases,
-            reference=reference if holdout else None,
-            seed=seed,
-        )
-        result = {"data": micrograph.title, "step": self.step, "filter": filter_size, **result}
-        return Measured(result, tiles, reconstructed, generated)
+        micrograph = measured.micrograph_of(self.folder, holdout, "holdout=True")
+        return measured.measure(self, micrograph, count, seed, holdout, filter_size).result
 
     def _point(self, name, point):
         """Latent vector of a seed, an image or z itself: (latent_dim,) float32."""
@@ -409,36 +347,6 @@ class TrainedModel:
                 f"model has {self.n_phases} phases (davegan_tf.micrographs.load_micrograph makes labels of a picture)."
             )
         return images.astype(np.uint8)
-
-
-def micrograph_of(folder, holdout=False, option="--holdout"):
-    """The micrograph that a run was trained on, to measure its model by.
-
-    Parameters
-    ----------
-    folder : davegan_tf.run_folder.RunFolder
-    holdout : bool
-        Whether there must be a part that was kept out of training.
-    option : str
-        What asked for that, for the message.
-
-    Returns
-    -------
-    davegan_tf.micrographs.Micrograph
-
-    Raises
-    ------
-    InputError
-        If it is not at hand, is another one, or was trained on as a whole.
-    """
-    micrograph = load_from_config(folder.read_config())
-    folder.check_data(micrograph)
-    if holdout and micrograph.held_out is None:
-        raise InputError(
-            f"{folder.path}: all of the micrograph was trained on (data.holdout is null), so that {option} has "
-            "nothing to measure on; train with --set data.holdout=0.25."
-        )
-    return micrograph
 
 
 def _as_stack(images):

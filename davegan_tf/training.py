@@ -19,10 +19,12 @@ from davegan_tf.dataset import BatchPositions, cut, encode_phases, tile_position
 from davegan_tf.distribution import Distribution
 from davegan_tf.errors import InputError
 from davegan_tf.files import write_text
+from davegan_tf.logit_limit import limit_logits
 from davegan_tf.manifest import describe_run
 from davegan_tf.stop_signal import StopSignal
 
 RECALIBRATION_BATCHES = 200
+LOGIT_TILES = 512  # that many at most, evenly over all: of 60,000 ellipses a few hundred will do
 
 
 class TrainingDivergedError(InputError):
@@ -132,7 +134,9 @@ class _Session:
     def _open(self, step, damaged, opened, started):
         """Open what is written during the loop, and have it closed with ``opened``; all observers."""
         write_text(self.run_folder.config, dump_config(self.config))
-        self.run_folder.write_manifest(finished=False, replicas=self.distribution.replicas)
+        self.run_folder.write_manifest(
+            finished=False, logit_divisor=None, replicas=self.distribution.replicas
+        )
         before = self.run_folder.read_manifest()
         epoch = self.positions.samples_per_epoch / self.config.training.batch_size
         history = History(self.run_folder.history, step, epoch)
@@ -263,8 +267,12 @@ class _Session:
         lagging = self.config.model.normalization == "batch" and step <= self.frozen_from
         if self.config.training.recalibrate and lagging:
             recalibrate(self.model, self.config, self.micrograph)
+        try:
+            divisor = limit_logits_of_use(self.model, self.config, self.micrograph)
+        except FloatingPointError as error:
+            self._diverged(f"{error} is no longer finite at step {step}")
         save_weights(self.model, self.run_folder.weights)
-        self.run_folder.write_manifest(finished=True, step=step)
+        self.run_folder.write_manifest(finished=True, step=step, logit_divisor=divisor)
 
 
 def _positions(config, micrograph, sampling, stream=0):
@@ -291,6 +299,16 @@ def recalibrate(model, config, micrograph):
         noise, z_noise = rng.standard_normal((2, *z_mean.shape), dtype=np.float32)
         latents += [z_mean + np.exp(0.5 * z_log_var) * noise, z_noise]
     normalization.recalibrate(model.generator, latents)
+
+
+def limit_logits_of_use(model, config, micrograph):
+    """Apply ``training.logit_limit`` to a trained model (see ``logit_limit``); returns the divisor, 1 for null."""
+    limit = config.training.logit_limit
+    if limit is None:
+        return 1
+    tiles = training_tiles(config, micrograph)
+    some = tiles[:: math.ceil(len(tiles) / LOGIT_TILES)]
+    return limit_logits(model, encode_phases(some, micrograph.n_phases), limit, config.seed)
 
 
 def training_tiles(config, micrograph):

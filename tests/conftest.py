@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,27 @@ def davegan():
         return subprocess.run(command, cwd=cwd, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """Where screenshots are kept, to be looked at: the folder that DAVEGAN_ARTIFACTS names, or a temporary one."""
+    folder = os.environ.get("DAVEGAN_ARTIFACTS")
+    return Path(folder) if folder else tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A running browser."""
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    path = next(filter(None, found), None)
+    if path is None:
+        pytest.skip("there is no Chromium on this computer")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,9 @@ def test_a_run_folder_of_that_name_goes_first(installed, grains):
 
 
 def test_what_is_neither_is_told_what_there_is(installed):
-    with pytest.raises(InputError, match="packaged are steel"):
+    with pytest.raises(InputError, match=r"of that name; packaged are steel\.$"):
+        packaged.find_run(Path("runs/other"))
+    with pytest.raises(InputError, match=r"of that name; did you mean steel\?$"):
         packaged.find_run(Path("stell"))
 
 

@@ -147,7 +147,7 @@ def test_the_log_of_a_training_beside_it_changes_nothing(tmp_path):
     import tensorflow as tf
 
     with tf.summary.create_file_writer(str(tmp_path / "alloy")).as_default(step=0):
-        tf.summary.scalar("losses/kl_loss", 1.0)
+        tf.summary.scalar("training_losses/kl_loss", 1.0)
     write(tmp_path / "alloy" / "projector")
     write(tmp_path / "copolymer" / "projector", count=5)
     assert json.loads(ask(tmp_path, "runs")) == ["alloy/projector", "copolymer/projector"]

@@ -136,3 +136,15 @@ def test_limits_hold():
     stripes = cells(1, 48)
     assert properties.limits("anisotropy")[1] > properties.anisotropy(stripes) > 0.9
     assert properties.limits("anisotropy")[0] < properties.anisotropy(stripes.T) < -0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "fit", "wrong"),
+    [("volume_fraction_2", (0, 1), (-0.01, 1.01, np.nan)), ("anisotropy", (-1, 1), (-1.01, 25))],
+)
+def test_a_value_that_can_not_be(name, fit, wrong):
+    for value in fit:
+        properties.check_value(name, value)
+    for value in wrong:
+        with pytest.raises(InputError, match=f"{name}={value:g} can't be; expected a number from"):
+            properties.check_value(name, value)

@@ -9,6 +9,7 @@ import pytest
 
 from davegan_tf.config import load_config
 from davegan_tf.errors import InputError
+from davegan_tf.micrographs import load_from_config
 from davegan_tf.run_folder import FREE_TO_CHANGE, RunFolder
 
 
@@ -49,6 +50,14 @@ def test_describe_names_a_stand_in(run):
     assert run.describe() == f"{run.path} (grains)"
     run.write_manifest(data={**MANIFEST["data"], "stands_in_for": "alloy"})
     assert run.describe() == f"{run.path} (grains in place of alloy)"
+
+
+def test_what_it_was_trained_on_is_checked(run, config):
+    with pytest.raises(InputError, match="was trained on other data"):
+        run.load_micrograph()
+    micrograph = load_from_config(config)
+    run.write_manifest(data={**MANIFEST["data"], "digest": micrograph.digest})
+    assert run.load_micrograph().digest == micrograph.digest
 
 
 def test_require(tmp_path, run):

@@ -241,7 +241,7 @@ def test_tensorboard_has_the_hyperparameters_beside_the_scalars(swept):
     assert info.hparams["model.beta"].number_value == 0.5
     assert info.hparams["seed"].number_value == 1
     # Those of the training are in the same folder, and so in the same run of TensorBoard.
-    assert "losses/kl_loss" in log.Tags()["tensors"]
+    assert "training_losses/kl_loss" in log.Tags()["tensors"]
     (summary,) = log.Tensors("evaluation/E_rec")
     result = json.loads((home / "runs" / "sweep-ellipses" / "sweep.json").read_text("utf-8"))
     result = result["runs"][0]["result"]

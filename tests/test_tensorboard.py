@@ -1,6 +1,8 @@
 """TensorBoard as a user sees it: started on a finished run, asked over HTTP, and looked at in Chromium."""
 
+import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -52,6 +54,13 @@ def logs(grains, tmp_path_factory, davegan):
 
 @pytest.fixture(scope="module")
 def server(logs):
+    with serve(logs) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serve(logs):
+    """A TensorBoard that shows a folder of logs."""
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs, "--port", "0"]
     # Logs are read at the start, and then only when the interval is over.
     command += ["--reload_interval", "2", "--host", "127.0.0.1"]
@@ -86,12 +95,12 @@ def tags(server, plugin):
 def test_losses_answers_and_measures_are_there_in_groups_of_their_own(server):
     names = set(tags(server, "scalars"))
     for log in LOGS:
-        group = "probabilities" if log.startswith("probability") else "losses"
+        group = "probabilities" if log.startswith("probability") else "training_losses"
         assert f"{group}/{log}" in names
-    assert {"measures/E_rec", "measures/E_gen"} <= names
+    assert {"measures/E_rec", "measures/E_gen", "measures/volume_fraction_1_error"} <= names
     for kind in ("training_tiles", "reconstructed_images", "generated_images"):
         assert f"volume_fraction_1/{kind}" in names
-    points = server.get("plugin/scalars/scalars", run=RUN, tag="losses/generator_loss")
+    points = server.get("plugin/scalars/scalars", run=RUN, tag="training_losses/generator_loss")
     assert points[-1][1] == 60
 
 
@@ -125,23 +134,42 @@ def test_the_projector_is_there(server):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tab", TABS)
-def test_each_tab_opens_without_an_error(server, tmp_path, tab):
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    path = next(filter(None, found), None)
-    if path is None:
-        pytest.skip("there is no Chromium on this computer")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+def test_each_tab_opens_without_an_error(server, chromium, pictures, tab):
     tags(server, "scalars")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path)
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        failures = []
-        page.on("pageerror", lambda error: failures.append(str(error)))
-        page.goto(f"{server.url}#{tab}")
-        page.wait_for_timeout(6000)
-        page.screenshot(path=tmp_path / f"{tab}.png")
-        text = page.inner_text("body")
-        browser.close()
+    page, failures = open_tab(chromium, server, tab)
+    page.screenshot(path=pictures / f"tensorboard-{tab}.png")
+    text = page.inner_text("body")
+    page.close()
     assert failures == []
     assert "No dashboards are active" not in text
-    assert (tmp_path / f"{tab}.png").stat().st_size > 10_000
+    assert (pictures / f"tensorboard-{tab}.png").stat().st_size > 10_000
+
+
+def open_tab(chromium, server, tab, width=1400, height=1000):
+    page = chromium.new_page(viewport={"width": width, "height": height})
+    failures = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(f"{server.url}#{tab}")
+    page.wait_for_timeout(6000)
+    return page, failures
+
+
+@pytest.mark.slow
+def test_the_first_view_tells_whether_a_training_is_healthy(chromium, logs, pictures):
+    """What TensorBoard shows before anything is clicked; DAVEGAN_LOGS names another log than that of the tiny run.
+
+    README's picture: ``python -m cli train --config quickstart.yaml --set training.evaluate_every=200 --set
+    training.images_every=1000``, then ``DAVEGAN_LOGS=tb_logs DAVEGAN_ARTIFACTS=docs`` before this test.
+    """
+    with serve(os.environ.get("DAVEGAN_LOGS", logs)) as server:
+        page, failures = open_tab(chromium, server, "timeseries", 1920, 1080)
+        cards = [
+            (card.bounding_box(), card.inner_text()) for card in page.locator("card-view").all()
+        ]
+        # Without the lists of runs and settings at its sides.
+        middle = {"x": 386, "y": 200, "width": 1284, "height": 875}
+        page.screenshot(path=pictures / "tensorboard.png", clip=middle)
+        page.close()
+    assert failures == []
+    groups = [text.split("\n")[0] for box, text in cards if box["y"] + box["height"] <= 1080]
+    assert groups == ["images"] * 3 + ["measures"] * 3

@@ -81,6 +81,13 @@ for name in ("aloy", "runs/nothing", "."):
     assert "not a run folder, it has no config.yaml" in no_run
 
 
+def test_loading_is_quiet(tmp_path):
+    script = "import davegan_tf; davegan_tf.load('alloy').generate(1)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("module", [davegan_tf, trained_model])
 def test_examples_of_the_documentation(module):
     found = doctest.testmod(module)

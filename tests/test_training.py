@@ -24,6 +24,7 @@ from davegan_tf.building import build_model, load_model
 from davegan_tf.callbacks import History, due
 from davegan_tf.chunk import Chunk
 from davegan_tf.config import load_config
+from davegan_tf.dataset import encode_phases
 from davegan_tf.davegan import LOGS
 from davegan_tf.errors import InputError
 from davegan_tf.manifest import PACKAGES
@@ -104,7 +105,7 @@ def test_tensorboard(grains):
     ).Reload()
     tags = set(log.Tags()["tensors"])
     groups = {
-        name: f"{'probabilities' if name.startswith('probability') else 'losses'}/{name}"
+        name: f"{'probabilities' if name.startswith('probability') else 'training_losses'}/{name}"
         for name in LOGS
     }
     sets = ("training_tiles", "reconstructed_images", "generated_images")
@@ -112,7 +113,8 @@ def test_tensorboard(grains):
         *groups.values(),
         *(f"images/{name}" for name in sets),
         *(f"volume_fraction_1/{name}" for name in sets),
-        *("measures/E_rec", "measures/E_gen", "config", "data"),
+        *("measures/E_rec", "measures/E_gen", "measures/volume_fraction_1_error"),
+        *("config", "data"),
     }
     header, table = rows(grains.run / "history.csv")
     for name, tag in groups.items():
@@ -123,6 +125,13 @@ def test_tensorboard(grains):
     for tag in ("images/generated_images", "measures/E_rec", "volume_fraction_1/training_tiles"):
         assert [event.step for event in log.Tensors(tag)] == [20, 40, 60]
     assert [event.step for event in log.Tensors("images/training_tiles")] == [0]
+
+    def numbers(tag):
+        return [tf.make_ndarray(event.tensor_proto) for event in log.Tensors(tag)]
+
+    of_tiles, of_samples = (numbers(f"volume_fraction_1/{sets[i]}") for i in (0, 2))
+    error = numbers("measures/volume_fraction_1_error")
+    np.testing.assert_allclose(error, np.subtract(of_samples, of_tiles), atol=1e-6)
     (text,) = log.Tensors("config")
     assert b"source: grains" in tf.make_ndarray(text.tensor_proto).item()
 
@@ -132,7 +141,7 @@ def test_tensorboard_of_three_phases(three_phases):
         str(three_phases.home / "tb_logs" / "stripes"), size_guidance={"tensors": 0}
     )
     tags = log.Reload().Tags()["tensors"]
-    assert "losses/discriminator_loss" in tags
+    assert {"training_losses/discriminator_loss", "measures/volume_fraction_2_error"} <= set(tags)
     config = RunFolder(three_phases.run).read_config()
     assert config.data.source == "stripes.npy"
 
@@ -696,3 +705,62 @@ def test_finished_model_has_the_average_of_the_weights(tmp_path, models):
     for (name, index), average in averages.items():
         weight = getattr(finished, name).trainable_variables[index].numpy()
         np.testing.assert_allclose(weight, average, rtol=1e-4, atol=1e-6)
+
+
+# Logits within a limit
+
+# With weight averaging, whose values the last layer must have before it is divided. Hardly trained, logits are small.
+LIMIT = 2**-8
+LIMITED = ("training.weight_averaging=0.8", f"training.logit_limit={LIMIT}")
+
+
+def test_finished_model_has_logits_within_the_limit(tmp_path):
+    config, data = tiny(*LIMITED)
+    limited, plain = RunFolder(tmp_path / "limited"), RunFolder(tmp_path / "plain")
+    train(config, data, limited)
+    train(tiny(LIMITED[0])[0], data, plain)
+    divisor = limited.read_manifest()["logit_divisor"]
+    assert divisor > 1 and plain.read_manifest()["logit_divisor"] == 1
+    mine, other = load_model(limited)[0], load_model(plain)[0]
+    last = {variable.path for variable in mine.generator.stack.layers[-1].trainable_variables}
+    for one, before in zip(mine.generator.variables, other.generator.variables, strict=True):
+        factor = divisor if one.path in last else 1
+        np.testing.assert_array_equal(one.numpy(), before.numpy() / factor)
+    images = encode_phases(data.images, 2)
+    z = (mine.sample_latent(512, config.seed), mine.encode(images)[0])
+    assert LIMIT / 2 < max(np.abs(mine.generator.logits(each)).max() for each in z) <= LIMIT
+
+
+def test_a_finished_run_goes_on_from_what_was_not_divided(tmp_path):
+    config, data = tiny(*LIMITED)
+    whole, run = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    train(config, data, whole)
+    train(tiny(*LIMITED, "training.epochs=3")[0], data, run)
+    assert run.read_manifest()["logit_divisor"] > 1
+
+    class Watch:
+        """What the manifest says while the newest checkpoint is the model."""
+
+        def start(self, *_):
+            assert run.read_manifest()["logit_divisor"] is None
+
+        def compiled(self, *_):
+            pass
+
+        chunk = compiled
+
+    train(config, data, run, resume=True, observers=[Watch()])
+    assert_identical(everything(run.path), everything(whole.path))
+    assert run.read_manifest()["logit_divisor"] == whole.read_manifest()["logit_divisor"]
+    # Nothing is left to train: what is finished anew is the same.
+    train(config, data, run, resume=True)
+    assert_identical(everything(run.path), everything(whole.path))
+
+
+def test_logits_of_many_tiles_are_looked_at_evenly(monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "LOGIT_TILES", 3)
+    monkeypatch.setattr(training, "limit_logits", lambda model, images, *_: seen.append(images))
+    config, data = tiny(*LIMITED)
+    training.limit_logits_of_use(None, config, data)
+    np.testing.assert_array_equal(seen[0], encode_phases(data.images[[0, 6, 12]], 2))

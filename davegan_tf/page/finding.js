@@ -35,8 +35,11 @@ function stopSearch() {
   at("find-button").textContent = "Find";
   page.traversal.refresh();
   const numberOf = search.tried === 1 ? "1 structure was" : `${search.tried} structures were`;
-  let text = `φ = ${search.found.toFixed(4)}, wanted ${search.fraction}; ${numberOf} tried.`;
-  if (search.error > search.tolerance) {
+  const reached = search.error <= search.tolerance;
+  const already = reached && search.best.every((value, i) => value === page.undo.current[i]);
+  const how = already ? "the structure shown has it already" : `${numberOf} tried`;
+  let text = `φ = ${search.found.toFixed(4)}, wanted ${search.fraction}; ${how}.`;
+  if (!reached) {
     const [low, high] = model.samples.phases[state.phase].range.map((value) => value.toFixed(3));
     text += ` This is the nearest; of ${model.samples.count} structures of this model the least had ${low}, the largest ${high}.`;
   }
