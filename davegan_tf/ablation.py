@@ -34,6 +34,9 @@ VARIANTS = {
     "lambda_rec_1e-3": Variant("a weaker reconstruction", ("model.lambda_rec=1e-3",)),
     "lambda_rec_1e-4": Variant("λ_rec as in Table 1", ("model.lambda_rec=1e-4",)),
     "no_statistics": Variant("statistics not matched", ("model.lambda_statistics=0",)),
+    "no_independence": Variant(
+        "traces of encoded images left in samples", ("model.lambda_independence=0",)
+    ),
     "beta_1": Variant("β as in Table 1", ("model.beta=1",)),
     "beta_10": Variant("half of β", ("model.beta=10",)),
     "one_batch": Variant(

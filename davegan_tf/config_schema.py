@@ -270,8 +270,8 @@ class Training(_Strict):
     match_statistics_after: int | None = Field(
         None,
         ge=0,
-        description="Epoch from which on model.lambda_statistics acts; null: never. While samples are "
-        "still far from the material it would outweigh all else.",
+        description="Epoch from which on model.lambda_statistics and model.lambda_independence act; "
+        "null: never. While samples are still far from the material they would outweigh all else.",
     )
     recalibrate: bool = Field(
         True,
@@ -335,11 +335,13 @@ class Config(_Strict):
                 "training.batch_size must be at least 2 with model.normalization batch (a layer of "
                 "1 × 1 pixels would normalise each image by itself to zero), not 1"
             )
-        if self.model.lambda_statistics and self.training.match_statistics_after is None:
-            raise ValueError(
-                "training.match_statistics_after must be the epoch from which on model.lambda_statistics "
-                f"{self.model.lambda_statistics:g} acts, not null (which is for model.lambda_statistics 0)"
-            )
+        for name in ("lambda_statistics", "lambda_independence"):
+            weight = getattr(self.model, name)
+            if weight and self.training.match_statistics_after is None:
+                raise ValueError(
+                    "training.match_statistics_after must be the epoch from which on "
+                    f"model.{name} {weight:g} acts, not null (which is for model.{name} 0)"
+                )
         if self.training.precision != "float32" and self.training.backend == "xla_matmul":
             raise ValueError(
                 "training.precision must be float32 with training.backend xla_matmul, not "

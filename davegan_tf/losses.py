@@ -150,9 +150,10 @@ def _square_of_mean(values):
 def independence_loss(generated, z, images, z_mean):
     """How much of an encoded image shows through in samples whose z points the way of its code; estimated without bias.
 
-    For a sample i and an image j let d_ij be the cosine of z_i and z_mean_j times the correlation of their pixels. Over
-    z ~ N(0, I) its mean is zero if the sample knows nothing of the image. The loss is the square of this mean, Σ_(i≠k) d_ij
-    d_kj / (n (n − 1)), mean over the images; as in :func:`statistics_loss` single samples stay free to differ.
+    For a sample i and an image j let d_ij be the cosine of z_i and z_mean_j times the correlation of their pixels.
+    Over z ~ N(0, I) its mean is zero if samples know nothing of the image. The loss is the square of this mean,
+    Σ_(i≠k) d_ij d_kj / (n (n − 1)), averaged over the images; as in :func:`statistics_loss` single samples stay
+    free to differ.
 
     Parameters
     ----------

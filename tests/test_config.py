@@ -269,11 +269,12 @@ def test_batch_normalization_needs_two_images():
     assert renorm.training.batch_size == 1
 
 
-def test_statistics_are_matched_from_some_epoch_on():
-    message = complaint(SOURCE, "model.lambda_statistics=1000")
+@pytest.mark.parametrize("key", ["model.lambda_statistics", "model.lambda_independence"])
+def test_statistics_are_matched_from_some_epoch_on(key):
+    message = complaint(SOURCE, f"{key}=1000")
     assert "training.match_statistics_after must be the epoch from which on" in message
-    assert "model.lambda_statistics 1000 acts, not null" in message
-    load(SOURCE, "model.lambda_statistics=1000", "training.match_statistics_after=0")
+    assert f"{key} 1000 acts, not null" in message
+    load(SOURCE, f"{key}=1000", "training.match_statistics_after=0")
     load(SOURCE, "training.match_statistics_after=3")
 
 
