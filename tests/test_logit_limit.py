@@ -66,7 +66,7 @@ def test_the_largest_is_within_the_limit_and_half_of_it_is_reached(wide):
     if wide == "reconstructions":
         # z of the images lie far outside the prior.
         gamma = model.encoder.trainable_variables[-2]
-        gamma.assign(50 * gamma)
+        gamma.assign(5000 * gamma)
     images = images_of(model)
     limit_logits(model, images, LIMIT, seed=4)
     z = {

@@ -141,7 +141,7 @@ def test_tensorboard_of_three_phases(three_phases):
         str(three_phases.home / "tb_logs" / "stripes"), size_guidance={"tensors": 0}
     )
     tags = log.Reload().Tags()["tensors"]
-    assert {"training_losses/discriminator_loss", "measures/volume_fraction_2_error"} <= set(tags)
+    assert "training_losses/discriminator_loss" in tags
     config = RunFolder(three_phases.run).read_config()
     assert config.data.source == "stripes.npy"
 
