@@ -19,7 +19,7 @@ def limit_logits(model, images, limit, seed):
 
     A power of two scales floats exactly, so that every logit keeps its sign and its place among the others: no pixel
     changes its phase (but where logits come within 1e-7 of the boundary, which the sigmoid in float32 takes for it).
-    Probabilities become softer, which shows at interfaces alone.
+    Probabilities become softer: where a structure hardly decides for a phase they are grey instead of black or white.
 
     Parameters
     ----------
