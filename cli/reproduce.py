@@ -84,7 +84,7 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
 @click.option("--variants", callback=_names(_variants), help="Comma-separated. [default: all]")
 @runs_options("ablation")
 def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, out):
-    """What each of our settings brings: one change at a time, a fifth of the training.
+    """What each of our settings brings: one change at a time, three eighths of the training.
 
     Writes OUT/ablation.md and OUT/ablation.json after each run. Interrupt at any time and go on with --resume.
     """

@@ -206,7 +206,7 @@ def test_every_change_is_a_valid_configuration_of_its_own(variant):
     changed = load_config(job.config, list(job.overrides))
     base = load_config(job.config, list(ablation.COMMON))
     assert (changed == base) == (variant == "base")
-    assert changed.training.epochs == 4800
+    assert changed.training.epochs == 3000
 
 
 def test_ablation_page_has_medians_and_ranges(result):
