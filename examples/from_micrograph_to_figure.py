@@ -34,7 +34,7 @@ from davegan_tf.run_folder import RunFolder
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--source", default="grains", help="image file or name")
-parser.add_argument("--epochs", type=int, default=5000, help="of training")
+parser.add_argument("--epochs", type=int, default=3000, help="of training")
 parser.add_argument("--count", type=int, default=128, help="samples to measure")
 parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the config")
 parser.add_argument("--out", type=Path, default=Path("from_micrograph_to_figure"), help="folder")
