@@ -21,7 +21,7 @@ def _automatic_gradients():
 
     def convolution(features, kernel):
         product = tf.matmul(
-            matrix_products._block_kernel(kernel),
+            matrix_products._rows(kernel),
             matrix_products._block_patches(features),
             transpose_a=True,
         )
