@@ -100,6 +100,8 @@ class DAVEGAN(keras.Model):
     lambda_statistics : float ≥ 0
         Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` between generated and real images.
         It acts while ``matched_statistics`` is set, which is for the end of a training. Not in the paper.
+    lambda_normality : float ≥ 0
+        Weight, in the encoder's loss, of :func:`davegan_tf.losses.normality_loss` of z_vae. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -129,6 +131,7 @@ class DAVEGAN(keras.Model):
         lambda_noise=1.0,
         lambda_rec=1e-4,
         lambda_statistics=0.0,
+        lambda_normality=0.0,
         translation_std=0.125,
         mean_transform="scale",
         sigma_transform="shift",
@@ -162,6 +165,7 @@ class DAVEGAN(keras.Model):
         self.beta = beta
         self.lambda_vae, self.lambda_noise = lambda_vae, lambda_noise
         self.lambda_rec, self.lambda_statistics = lambda_rec, lambda_statistics
+        self.lambda_normality = lambda_normality
         self.translation_std_pixels = translation_std * image_size
         self.transform_mean = augmentation.MEAN_TRANSFORMS[mean_transform]
         self.transform_std = augmentation.STD_TRANSFORMS[sigma_transform]
@@ -383,6 +387,9 @@ class DAVEGAN(keras.Model):
                 losses.short_range_statistics(real_set),
             )
             statistics = self.lambda_statistics * difference
+        normality = 0.0
+        if self.lambda_normality:
+            normality = self.lambda_normality * losses.normality_loss(z_vae)
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (
@@ -396,7 +403,7 @@ class DAVEGAN(keras.Model):
                 self.lambda_rec,
             )
             + statistics,
-            losses.encoder_loss(kl, reconstruction, self.beta),
+            losses.encoder_loss(kl, reconstruction, self.beta) + normality,
             kl,
             reconstruction,
             adversarial_vae,
