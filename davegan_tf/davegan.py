@@ -102,6 +102,8 @@ class DAVEGAN(keras.Model):
         It acts while ``matched_statistics`` is set, which is for the end of a training. Not in the paper.
     lambda_independence : float ≥ 0
         The same for :func:`davegan_tf.losses.independence_loss` between generated images and those encoded.
+    lambda_normality : float ≥ 0
+        Weight, in the encoder's loss, of :func:`davegan_tf.losses.normality_loss` of z_vae. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -132,6 +134,7 @@ class DAVEGAN(keras.Model):
         lambda_rec=1e-4,
         lambda_statistics=0.0,
         lambda_independence=0.0,
+        lambda_normality=0.0,
         translation_std=0.125,
         mean_transform="scale",
         sigma_transform="shift",
@@ -166,6 +169,7 @@ class DAVEGAN(keras.Model):
         self.lambda_vae, self.lambda_noise = lambda_vae, lambda_noise
         self.lambda_rec, self.lambda_statistics = lambda_rec, lambda_statistics
         self.lambda_independence = lambda_independence
+        self.lambda_normality = lambda_normality
         self.translation_std_pixels = translation_std * image_size
         # Of a standard deviation of 0 every displacement is 0.
         self.translate = augmentation.translate if translation_std else lambda images, shift: images
@@ -389,6 +393,9 @@ class DAVEGAN(keras.Model):
             untranslated = self.generator.activate(tf.split(decoded, 2)[1])
             trace = losses.independence_loss(untranslated, draws.z_noise, images, z_mean)
             unseen = self.lambda_statistics * difference + self.lambda_independence * trace
+        normality = 0.0
+        if self.lambda_normality:
+            normality = self.lambda_normality * losses.normality_loss(z_vae)
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (
@@ -402,7 +409,7 @@ class DAVEGAN(keras.Model):
                 self.lambda_rec,
             )
             + unseen,
-            losses.encoder_loss(kl, reconstruction, self.beta),
+            losses.encoder_loss(kl, reconstruction, self.beta) + normality,
             kl,
             reconstruction,
             adversarial_vae,

@@ -26,6 +26,7 @@ VARIANTS = {
     },
     "three phases": {"channels": 3},
     "no translation": {"translation_std": 0.0},
+    "normal codes": {"lambda_normality": 300.0},
 }
 variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
 
@@ -140,13 +141,16 @@ def naive_losses(model, images, real_images, draws):
     kl += (sigma**2 + (mu_prior - mu) ** 2) / (2 * sigma_prior**2)
     kl = tf.reduce_sum(kl) / len(images)
 
+    normality = losses.normality_loss(tf.cast(z_vae, tf.float64))
     adversarial_vae = -tf.reduce_mean(tf.math.log(reconstructed))
     adversarial_noise = -tf.reduce_mean(tf.math.log(generated))
     discriminator = -tf.reduce_mean(
         tf.math.log(real) + tf.math.log(1 - reconstructed) + tf.math.log(1 - generated)
     )
     return {
-        "encoder_loss": options["beta"] * kl + reconstruction,
+        "encoder_loss": options["beta"] * kl
+        + reconstruction
+        + options["lambda_normality"] * normality,
         "generator_loss": options["lambda_vae"] * adversarial_vae
         + options["lambda_noise"] * adversarial_noise
         + options["lambda_rec"] * reconstruction,
@@ -177,8 +181,12 @@ def test_losses_are_those_of_a_naive_implementation(options):
 @pytest.mark.parametrize("mine", NETWORKS)
 @pytest.mark.parametrize(
     "options",
-    [{}, {"discriminator_batches": "three", "generator_batches": "one", "channels": 3}],
-    ids=["defaults", "batches and phases"],
+    [
+        {},
+        {"discriminator_batches": "three", "generator_batches": "one", "channels": 3},
+        {"lambda_normality": 300.0},
+    ],
+    ids=["defaults", "batches and phases", "normal codes"],
 )
 def test_each_model_moves_by_the_gradient_of_its_own_loss_alone(mine, options):
     model, twin = make(**options), make(**options)

@@ -344,3 +344,57 @@ def test_independence_of_a_plain_image_has_a_gradient():
     plain = np.ones((2, 4, 4, 1))
     slope = gradient(lambda x: losses.independence_loss(x, z, plain, z), plain)
     assert np.isfinite(slope).all()
+
+
+# --- codes against the prior ------------------------------------------------------------------------------------------
+
+
+def kernel_over_the_prior(z, s2, draws):
+    """Mean of exp(−‖z − z'‖² / 2s²) over draws z' of N(0, 1)."""
+    return np.exp(-((z[:, None] - draws) ** 2).sum(axis=2) / (2 * s2)).mean(axis=1)
+
+
+def test_normality_is_the_discrepancy_that_defines_it(rng):
+    # Expectations over the prior by many draws instead of the closed forms, pairs one by one.
+    z, draws = rng.normal(0.5, 1.5, (4, 2)), rng.standard_normal((2, 100_000, 2))
+    expected = []
+    for s2 in 2 * np.array(losses.KERNEL_WIDTHS):
+        pairs = [np.exp(-((z[i] - z[j]) ** 2).sum() / (2 * s2)) for i in range(4) for j in range(i)]
+        prior = np.exp(-((draws[0] - draws[1]) ** 2).sum(axis=1) / (2 * s2)).mean()
+        expected.append(np.mean(pairs) - 2 * kernel_over_the_prior(z, s2, draws[0]).mean() + prior)
+    found = losses.normality_loss(tf.constant(z))
+    assert float(found) == pytest.approx(np.mean(expected), abs=3e-3)
+    assert abs(float(found)) > 0.02
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, shape: rng.uniform(-np.sqrt(3), np.sqrt(3), shape),  # a box
+        lambda rng, shape: 0.85 * rng.standard_normal(shape),
+        lambda rng, shape: 0.3 + rng.standard_normal(shape),
+    ],
+    ids=["box of variance 1", "too narrow", "off the origin"],
+)
+def test_normality_tells_other_distributions_from_the_prior(rng, draw):
+    """In the mean over small batches: without bias, however few codes a batch has."""
+    normal, other = (
+        np.mean([losses.normality_loss(tf.constant(make(rng, (8, 5)))) for _ in range(3000)])
+        for make in (lambda rng, shape: rng.standard_normal(shape), draw)
+    )
+    assert normal == pytest.approx(0, abs=8e-4)
+    assert other > 1.5e-3
+
+
+def test_the_gradient_of_normality_widens_narrow_codes_and_centres_others(rng):
+    z = rng.standard_normal((500, 5))
+    towards_the_origin = (gradient(losses.normality_loss, 1.3 * z) * z).sum()
+    assert towards_the_origin > 0 > (gradient(losses.normality_loss, 0.7 * z) * z).sum()
+    assert gradient(losses.normality_loss, 0.3 + z).sum(axis=0).min() > 0
+    # Codes that coincide have a distance of 0, and a gradient that is a number.
+    assert np.isfinite(gradient(losses.normality_loss, np.ones((3, 5)))).all()
+
+
+def test_one_code_has_no_distribution():
+    with pytest.raises(ValueError, match="two or more"):
+        losses.normality_loss(tf.zeros([1, 5]))
