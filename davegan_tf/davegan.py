@@ -101,7 +101,8 @@ class DAVEGAN(keras.Model):
         Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` between generated and real images.
         It acts while ``matched_statistics`` is set, which is for the end of a training. Not in the paper.
     lambda_normality : float ≥ 0
-        Weight, in the encoder's loss, of :func:`davegan_tf.losses.normality_loss` of z_vae. Not in the paper.
+        Weight of :func:`davegan_tf.losses.normality_loss` of z_vae beside the KL term: the encoder's loss is then
+        β · (L_KLD + lambda_normality · normality) + L_Rec. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -403,7 +404,7 @@ class DAVEGAN(keras.Model):
                 self.lambda_rec,
             )
             + statistics,
-            losses.encoder_loss(kl, reconstruction, self.beta) + normality,
+            losses.encoder_loss(kl + normality, reconstruction, self.beta),
             kl,
             reconstruction,
             adversarial_vae,
