@@ -101,8 +101,8 @@ class DAVEGAN(keras.Model):
         Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` between generated and real images.
         It acts while ``matched_statistics`` is set, which is for the end of a training. Not in the paper.
     lambda_normality : float ≥ 0
-        Weight of :func:`davegan_tf.losses.normality_loss` of z_vae beside the KL term: the encoder's loss is then
-        β · (L_KLD + lambda_normality · normality) + L_Rec. Not in the paper.
+        Weight of :func:`davegan_tf.losses.normality_loss` of z_vae in the encoder's loss, times β where that is below
+        1. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -390,7 +390,9 @@ class DAVEGAN(keras.Model):
             statistics = self.lambda_statistics * difference
         normality = 0.0
         if self.lambda_normality:
-            normality = self.lambda_normality * losses.normality_loss(z_vae)
+            # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
+            weight = min(self.beta, 1.0) * self.lambda_normality
+            normality = weight * losses.normality_loss(z_vae)
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (
@@ -404,7 +406,7 @@ class DAVEGAN(keras.Model):
                 self.lambda_rec,
             )
             + statistics,
-            losses.encoder_loss(kl + normality, reconstruction, self.beta),
+            losses.encoder_loss(kl, reconstruction, self.beta) + normality,
             kl,
             reconstruction,
             adversarial_vae,

@@ -26,7 +26,8 @@ VARIANTS = {
     },
     "three phases": {"channels": 3},
     "no translation": {"translation_std": 0.0},
-    "normal codes": {"beta": 2.0, "lambda_normality": 300.0},
+    "normal codes": {"beta": 0.5, "lambda_normality": 300.0},
+    "normal codes, β above 1": {"beta": 7.0, "lambda_normality": 300.0},
 }
 variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
 
@@ -148,7 +149,8 @@ def naive_losses(model, images, real_images, draws):
         tf.math.log(real) + tf.math.log(1 - reconstructed) + tf.math.log(1 - generated)
     )
     return {
-        "encoder_loss": options["beta"] * (kl + options["lambda_normality"] * normality)
+        "encoder_loss": options["beta"] * kl
+        + min(options["beta"], 1) * options["lambda_normality"] * normality
         + reconstruction,
         "generator_loss": options["lambda_vae"] * adversarial_vae
         + options["lambda_noise"] * adversarial_noise
