@@ -161,8 +161,8 @@ class Model(_Strict):
     lambda_normality: float = Field(
         0.0,
         ge=0,
-        description="Weight in L_Enc of the maximum mean discrepancy between the codes of a batch, "
-        "all together, and the prior N(0, 1); not in the paper.",
+        description="Weight in L_Enc, times β where that is below 1, of the maximum mean discrepancy "
+        "between the codes of a batch, all together, and the prior N(0, 1); not in the paper.",
     )
     leaky_relu_slope: float = Field(
         0.2, ge=0, lt=1, description="Slope of LeakyReLU below zero; not in the paper, DCGAN's."

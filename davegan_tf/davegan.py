@@ -103,7 +103,8 @@ class DAVEGAN(keras.Model):
     lambda_independence : float ≥ 0
         The same for :func:`davegan_tf.losses.independence_loss` between generated images and those encoded.
     lambda_normality : float ≥ 0
-        Weight, in the encoder's loss, of :func:`davegan_tf.losses.normality_loss` of z_vae. Not in the paper.
+        Weight of :func:`davegan_tf.losses.normality_loss` of z_vae in the encoder's loss, times β where that is below
+        1. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -395,7 +396,9 @@ class DAVEGAN(keras.Model):
             unseen = self.lambda_statistics * difference + self.lambda_independence * trace
         normality = 0.0
         if self.lambda_normality:
-            normality = self.lambda_normality * losses.normality_loss(z_vae)
+            # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
+            weight = min(self.beta, 1.0) * self.lambda_normality
+            normality = weight * losses.normality_loss(z_vae)
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (

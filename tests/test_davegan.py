@@ -26,7 +26,8 @@ VARIANTS = {
     },
     "three phases": {"channels": 3},
     "no translation": {"translation_std": 0.0},
-    "normal codes": {"lambda_normality": 300.0},
+    "normal codes": {"beta": 0.5, "lambda_normality": 300.0},
+    "normal codes, β above 1": {"beta": 7.0, "lambda_normality": 300.0},
 }
 variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
 
@@ -149,8 +150,8 @@ def naive_losses(model, images, real_images, draws):
     )
     return {
         "encoder_loss": options["beta"] * kl
-        + reconstruction
-        + options["lambda_normality"] * normality,
+        + min(options["beta"], 1) * options["lambda_normality"] * normality
+        + reconstruction,
         "generator_loss": options["lambda_vae"] * adversarial_vae
         + options["lambda_noise"] * adversarial_noise
         + options["lambda_rec"] * reconstruction,
