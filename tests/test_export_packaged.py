@@ -60,7 +60,8 @@ def test_another_runtime(name, module, tmp_path, monkeypatch):
     assert z_log_var.largest <= 1e-5 * size
     assert {key: each.largest for key, each in differences.items() if each.largest > 1e-5} == {}
     moved = [each.moved for each in differences.values() if each.moved is not None]
-    assert moved == [0.0, 0.0]
+    # Where two phases are as likely as each other but for float32's rounding, a pixel may fall to the other.
+    assert len(moved) == 2 and max(moved) <= 1e-5
 
 
 @pytest.mark.parametrize("name", MODEL)
