@@ -327,14 +327,14 @@ def test_independence_is_estimated_without_bias(rng, trace, expected):
     image = rng.normal(size=(1, 16, 16, 1))
     code = np.array([[1.0, 0.0, 0.0]])
     image = (image - image.mean()) / image.std()
-    found = []
+    loss, found = tf.function(losses.independence_loss), []
     for _ in range(1500):
         z = rng.normal(size=(4, 3))
         cosine = z[:, 0] / np.linalg.norm(z, axis=1)
         noise = rng.normal(size=(4, 16, 16, 1))
         share = (trace * cosine)[:, None, None, None]
         generated = share * image + np.sqrt(1 - share**2) * noise
-        found.append(losses.independence_loss(*map(tf.constant, (generated, z, image, code))))
+        found.append(loss(*map(tf.constant, (generated, z, image, code))))
     assert np.mean(found) == pytest.approx(expected, abs=0.003)
 
 
@@ -378,8 +378,9 @@ def test_normality_is_the_discrepancy_that_defines_it(rng):
 )
 def test_normality_tells_other_distributions_from_the_prior(rng, draw):
     """In the mean over small batches: without bias, however few codes a batch has."""
+    loss = tf.function(losses.normality_loss)
     normal, other = (
-        np.mean([losses.normality_loss(tf.constant(make(rng, (8, 5)))) for _ in range(3000)])
+        np.mean([loss(tf.constant(make(rng, (8, 5)))) for _ in range(3000)])
         for make in (lambda rng, shape: rng.standard_normal(shape), draw)
     )
     assert normal == pytest.approx(0, abs=8e-4)
