@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from davegan_tf.blocked_sum import BlockedSumConv2D
 from davegan_tf.export import write_export
 from davegan_tf.export_check import FUNCTIONS
 from davegan_tf.recasting import recast
@@ -133,6 +134,8 @@ class _Graph:
                 name = self.node("BatchNormalization", [name, *weights], own, epsilon=layer.epsilon)
             elif isinstance(layer, keras.layers.LeakyReLU):
                 name = self.node("LeakyRelu", [name], own, alpha=layer.negative_slope)
+            elif isinstance(layer, BlockedSumConv2D):
+                name = self.blocked_sum(layer, name, own)
             else:
                 name = self.convolution(layer, name, own)
         return name
@@ -154,6 +157,19 @@ class _Graph:
             strides=[stride, stride],
             pads=4 * [padding],
         )
+
+    def blocked_sum(self, layer, name, own):
+        """The same operations in the same order as :class:`BlockedSumConv2D`; its result is called ``own``."""
+        pixels = self.node("Transpose", [name], f"{own}_pixels", perm=[2, 3, 0, 1])
+        kernel = self.constant(f"{own}_kernel", layer.kernel.numpy())
+        blocks = self.node("MatMul", [pixels, kernel], f"{own}_blocks")
+        axes = self.constant(f"{own}_axes", np.array([0, 1]))
+        total = self.node("ReduceSum", [blocks, axes], f"{own}_sum", keepdims=0)
+        if layer.use_bias:
+            bias = self.constant(f"{own}_bias", layer.bias.numpy())
+            total = self.node("Add", [total, bias], f"{own}_biased")
+        shape = self.constant(f"{own}_shape", np.array([-1, layer.filters, 1, 1]))
+        return self.node("Reshape", [total, shape], own)
 
     def constant(self, name, array):
         array = np.ascontiguousarray(array)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from davegan_tf.blocked_sum import BlockedSumConv2D
 from davegan_tf.normalization import NORMALIZATIONS
 
 KERNEL_SIZE = 4
@@ -217,6 +218,12 @@ class _Network(keras.Model):
         return {**super().get_config(), **self.arguments}
 
 
+def _encoder_convolution(*arguments, padding, **options):
+    # "valid" is the last row's, whose kernel covers its whole input.
+    kind = BlockedSumConv2D if padding == "valid" else keras.layers.Conv2D
+    return kind(*arguments, padding=padding, **options)
+
+
 @keras.saving.register_keras_serializable("davegan_tf")
 class Encoder(_Network):
     """Images → mean and log-variance of the posterior q(z|x) (Tables 2 and 3, "Enc.").
@@ -233,7 +240,7 @@ class Encoder(_Network):
         self.output_activation = output_activation
         *rows, last = self.table.encoder
         rows.append(last._replace(activation=output_activation))
-        self.stack = self._build_stack(self.image_shape, rows, keras.layers.Conv2D)
+        self.stack = self._build_stack(self.image_shape, rows, _encoder_convolution)
 
     def posterior(self, images, **how):
         """(batch, side, side, channels) → z_mean, z_log_var, (batch, latent_dim) each."""

@@ -7,7 +7,7 @@ import pytest
 
 from davegan_tf import explorer, export
 from davegan_tf.building import load_model
-from davegan_tf.export_check import check_export, random_inputs
+from davegan_tf.export_check import check_export
 from davegan_tf.packaged import MODELS, names
 from davegan_tf.recasting import recast
 from davegan_tf.run_folder import RunFolder
@@ -53,11 +53,7 @@ def test_savedmodel(name, tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("name", MODEL)
 def test_another_runtime(name, module, tmp_path, monkeypatch):
-    model, differences = checked(name, *module, tmp_path, monkeypatch)
-    # The log-variance is of size 10 and not in [0, 1]: float32 itself has it to six digits, not to so many decimals.
-    z_log_var = differences.pop("encode/z_log_var")
-    size = np.abs(model.encode(random_inputs(model)["encode/images"])[1]).max()
-    assert z_log_var.largest <= 1e-5 * size
+    _, differences = checked(name, *module, tmp_path, monkeypatch)
     assert {key: each.largest for key, each in differences.items() if each.largest > 1e-5} == {}
     moved = [each.moved for each in differences.values() if each.moved is not None]
     # Where two phases are as likely as each other but for float32's rounding, a pixel may fall to the other.

@@ -84,7 +84,7 @@ def test_layers_are_those_of_the_table(kind, image_size, latent_dim, table):
     layers = iter(network.stack.layers)
     for filters, stride, padding, batch_norm, activation in parse(table[kind]):
         layer = next(layers)
-        assert type(layer) is expected
+        assert isinstance(layer, expected)
         assert layer.filters == filters
         assert layer.kernel_size == (4, 4)
         assert layer.strides == (stride, stride)
