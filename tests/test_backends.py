@@ -51,8 +51,16 @@ def as_rows(logs):
     return np.array([[each[name] for name in LOGS] for each in logs])
 
 
-@pytest.mark.parametrize("n_phases", [2, 3])
-@pytest.mark.parametrize("side", [32, 64])
+# Each table and each number of phases at every run of the tests, each with each where there is time.
+@pytest.mark.parametrize(
+    ("side", "n_phases"),
+    [
+        (64, 2),
+        (32, 3),
+        pytest.param(64, 3, marks=pytest.mark.slow),
+        pytest.param(32, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_the_fast_path_agrees_with_the_plain_one_over_100_steps(side, n_phases):
     config, images, positions = prepare(n_phases, side=side)
     plain, plain_chunk = start(config, images, n_phases, "graph")

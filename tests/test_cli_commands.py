@@ -470,6 +470,7 @@ def test_training_on_the_fallback_never_hides_it(tmp_path, monkeypatch, capsys):
         "training.batch_size=4",
         "training.chunk_steps=1",
         "training.recalibrate=false",
+        "training.backend=graph",
     )
     values = [part for value in values for part in ("--set", value)]
     assert run("train", "--config", "alloy.yaml", "--epochs", 2, *values) == 0
