@@ -182,8 +182,8 @@ class DAVEGAN(keras.Model):
         # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
         # ``fit`` reads it when it traces its step: compile again after a change.
         self.frozen_statistics = False
-        # Once it is set, ``lambda_statistics`` and ``lambda_independence`` act: the short-range statistics of the
-        # material, (k,) float32, the means of those of its images. The same.
+        # Once it is set, ``lambda_statistics`` and ``lambda_independence`` act: mean and variance of the material's
+        # short-range statistics over its images, (2, k) float32. The same.
         self.material_statistics = None
         network = {
             "image_size": image_size,

@@ -134,17 +134,18 @@ def _chords(inside):
 
 
 def statistics_loss(generated, material):
-    """Squared differences between the expected statistics of generated images and the material's; without bias.
+    """How far generated images are from the material in their statistics' means and variances; without bias.
 
-    Of differences d_i of n images from the material's value p it is Σ_(i≠j) d_i d_j / (n (n − 1)), divided by p, as in
+    Of differences d_i of n images from the material's mean m it is Σ_(i≠j) d_i d_j / (n (n − 1)), divided by m, as in
     Pearson's χ²: what is rare counts as much as what is not. The square of their mean would be larger by the variance
-    of d over n, and its gradient would make all images alike. Batch normalisation, which takes the mean of each set
-    away, hides just these differences from the discriminator.
+    of d over n, and its gradient would make all images alike. To this comes the same of d_i² − v, with the material's
+    variance v, divided by v. Batch normalisation, which takes the mean of each set away, hides just these differences
+    from the discriminator.
 
     Parameters
     ----------
     generated : (n, k) float in [0, 1], statistics of images, n ≥ 2
-    material : (k,) float in [0, 1]
+    material : (2, k) float in [0, 1], mean and variance of each over images of the material
 
     Returns
     -------
@@ -157,7 +158,11 @@ def statistics_loss(generated, material):
     """
     if generated.shape[0] == 1:
         raise ValueError("statistics are those of two images or more, and the batch has one")
-    return tf.reduce_sum(_square_of_mean(generated - material) / (material + RARE))
+    mean, variance = tf.unstack(material)
+    difference = generated - mean
+    of_means = _square_of_mean(difference) / (mean + RARE)
+    of_variances = _square_of_mean(tf.square(difference) - variance) / (variance + RARE**2)
+    return tf.reduce_sum(of_means + of_variances)
 
 
 def _square_of_mean(values):

@@ -239,14 +239,14 @@ class _Session:
         self.distribution.spread(self.checkpoints.variables.values())
 
     def _material_statistics(self):
-        """The mean short-range statistics of what D is shown as real: (k,) float32."""
+        """Mean and variance of the short-range statistics of what D is shown as real: (2, k) float32."""
         data, n_phases = self.config.data, self.micrograph.n_phases
         steps = math.ceil(STATISTICS_IMAGES / self.config.training.batch_size)
-        means = []
+        found = []
         for positions in np.array_split(self.real_positions.positions(0, steps), STATISTICS_PARTS):
             labels = cut(self.micrograph.images, positions.reshape(-1, 3), data.image_size)
-            means.append(short_range_statistics(encode_phases(labels, n_phases)).numpy().mean(0))
-        return np.mean(means, axis=0)
+            found.extend(short_range_statistics(encode_phases(labels, n_phases)).numpy())
+        return np.stack([np.mean(found, axis=0), np.var(found, axis=0)])
 
     def _compile(self):
         training = self.config.training

@@ -343,7 +343,7 @@ def test_statistics_are_matched_while_it_is_asked_for(images, weight):
     plain, matching = make(), make(**{weight: 50.0})
     draws = plain.draw(tf.constant(0, tf.int64), len(images))
     assert forward(matching, images) == forward(plain, images)
-    matching.material_statistics = np.linspace(0.1, 0.5, 18, dtype=np.float32)
+    matching.material_statistics = np.linspace(0.1, 0.5, 36, dtype=np.float32).reshape(2, 18)
     frozen = {"batch_statistics": False}
     before, after = (
         {k: float(v) for k, v in each.compute_losses(images, images, draws, **frozen).items()}

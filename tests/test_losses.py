@@ -294,17 +294,21 @@ def test_the_gradient_knows_a_stray_pixel_from_a_straight_boundary():
 
 def test_the_difference_of_statistics_is_estimated_without_bias(rng):
     """Mean over many batches of four; a squared mean would be larger by the variance over four."""
-    material, bias, spread = np.array([0.5, 0.2]), np.array([0.3, -0.1]), np.array([1.0, 0.5])
-    batches = tf.constant(material + bias + rng.normal(0, spread, (8000, 4, 2)))
+    material = np.array([[0.5, 0.2], [0.04, 0.01]])
+    bias, std = np.array([0.3, -0.1]), np.array([0.2, 0.3])
+    batches = tf.constant(material[0] + bias + rng.normal(0, std, (20000, 4, 2)))
     found = tf.map_fn(lambda batch: losses.statistics_loss(batch, material), batches)
-    expected = 0.09 / 0.501 + 0.01 / 0.201
-    assert np.mean(found) == pytest.approx(expected, abs=0.05)
+    # Mean squares about the material's mean: 0.09 + 0.04 and 0.01 + 0.09.
+    expected = 0.09 / 0.501 + 0.01 / 0.201 + 0.09**2 / 0.04 + 0.09**2 / 0.01
+    assert np.mean(found) == pytest.approx(expected, rel=0.05)
 
 
 def test_the_difference_of_statistics_in_closed_form():
-    generated, material = np.array([[0.3], [0.1], [0.5]]), np.array([0.199])
+    generated, material = np.array([[0.3], [0.1], [0.5]]), np.array([[0.199], [0.01]])
     # d = 0.101, −0.099, 0.301: twice the three products of two different ones, over 6 and 0.2.
     expected = 2 * (-0.101 * 0.099 + 0.101 * 0.301 - 0.099 * 0.301) / 6 / 0.2
+    e = np.array([0.101, 0.099, 0.301]) ** 2 - 0.01
+    expected += 2 * (e[0] * e[1] + e[0] * e[2] + e[1] * e[2]) / 6 / 0.010001
     found = losses.statistics_loss(tf.constant(generated), tf.constant(material))
     assert float(found) == pytest.approx(expected)
     with pytest.raises(ValueError, match="two images"):
