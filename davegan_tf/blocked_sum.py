@@ -2,8 +2,8 @@
 
 Each of its results is a sum of 1024 terms (Table 3) in which a large part common to all images runs up to 150, before
 batch normalisation makes a log-variance of 5 to 12 of it. Added up one after the other, the terms leave a rounding of
-1.7e-5 in z_log_var, and every runtime, with an order of its own, another one. In blocks of 64 terms, one for each pixel,
-it is a tenth of that.
+1.7e-5 in z_log_var, and every runtime, with an order of its own, another one. In blocks of 64 terms, one for each
+pixel, it is a fifth of that.
 """
 
 import keras
@@ -12,9 +12,10 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("davegan_tf")
 class BlockedSumConv2D(keras.layers.Conv2D):
-    """``Conv2D`` with padding "valid" on images of its kernel's size: the same weights, and the same result but for rounding.
+    """``Conv2D`` with padding "valid" on images of its kernel's size.
 
-    In training it is Keras' own, to which a rounding means nothing.
+    The weights are the same, and the result but for rounding. In training it is Keras' own, as a rounding means nothing
+    there.
     """
 
     def call(self, inputs, training=False):

@@ -146,10 +146,10 @@ class Model(_Strict):
     lambda_statistics: float = Field(
         0.0,
         ge=0,
-        description="Weight in L_Gen of the squared difference between generated and real images in "
-        "volume fraction and in how often neighbouring pixels differ, which batch normalisation "
-        "hides from the discriminator. Acts from training.match_statistics_after on; not in the "
-        "paper.",
+        description="Weight in L_Gen of how far generated images are from the material in volume "
+        "fractions, in how often neighbouring pixels differ and in the shortest chords (χ²), which "
+        "batch normalisation hides from the discriminator. Acts from training.match_statistics_after "
+        "on; not in the paper.",
     )
     lambda_independence: float = Field(
         0.0,

@@ -98,8 +98,8 @@ class DAVEGAN(keras.Model):
     lambda_vae, lambda_noise, lambda_rec : float ≥ 0
         Weights of the generator's terms (Eq. 7).
     lambda_statistics : float ≥ 0
-        Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` between generated and real images.
-        It acts while ``matched_statistics`` is set, which is for the end of a training. Not in the paper.
+        Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` of generated images. It acts
+        once ``material_statistics`` is set, which is for the end of a training. Not in the paper.
     lambda_independence : float ≥ 0
         The same for :func:`davegan_tf.losses.independence_loss` between generated images and those encoded.
     lambda_normality : float ≥ 0
@@ -182,8 +182,9 @@ class DAVEGAN(keras.Model):
         # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
         # ``fit`` reads it when it traces its step: compile again after a change.
         self.frozen_statistics = False
-        # Whether ``lambda_statistics`` and ``lambda_independence`` act; the same.
-        self.matched_statistics = False
+        # Once it is set, ``lambda_statistics`` and ``lambda_independence`` act: mean and variance of the material's
+        # short-range statistics over its images, (2, k) float32. The same.
+        self.material_statistics = None
         network = {
             "image_size": image_size,
             "channels": channels,
@@ -385,15 +386,15 @@ class DAVEGAN(keras.Model):
             self.transform_std(posterior_std, draws.u_std),
         )
         unseen = 0.0  # by D
-        if self.matched_statistics:
-            real_set, _, generated_set = tf.split(judged, 3)
-            difference = losses.statistics_loss(
-                losses.short_range_statistics(generated_set),
-                losses.short_range_statistics(real_set),
-            )
-            untranslated = self.generator.activate(tf.split(decoded, 2)[1])
-            trace = losses.independence_loss(untranslated, draws.z_noise, images, z_mean)
-            unseen = self.lambda_statistics * difference + self.lambda_independence * trace
+        if self.material_statistics is not None:
+            samples = self.generator.activate(tf.split(decoded, 2)[1])
+            if self.lambda_statistics:
+                found = losses.short_range_statistics(samples)
+                difference = losses.statistics_loss(found, self.material_statistics)
+                unseen += self.lambda_statistics * difference
+            if self.lambda_independence:
+                trace = losses.independence_loss(samples, draws.z_noise, images, z_mean)
+                unseen += self.lambda_independence * trace
         normality = 0.0
         if self.lambda_normality:
             # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.

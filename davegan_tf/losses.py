@@ -6,6 +6,10 @@ and computes from logits: log(sigmoid(x)) would lose its gradient where the sigm
 
 import tensorflow as tf
 
+# Of `short_range_statistics`.
+LONGEST_CHORD = 3
+# Of `statistics_loss`: what is rarer than this, of a thousand pixels one, counts as if it were so frequent.
+RARE = 1e-3
 # s² / latent_dim of the kernels of `normality_loss`.
 KERNEL_WIDTHS = (0.2, 0.4, 1.0)
 
@@ -86,11 +90,13 @@ def discriminator_loss(real_logits, reconstructed_logits, generated_logits):
 
 
 def short_range_statistics(probabilities):
-    """What an image, rounded to phases, has of each phase, and how often neighbours differ in it.
+    """What an image, rounded to phases, has of each phase, how often neighbours differ in it, and its short chords.
 
-    Of each channel the volume fraction, and the share of pairs of pixels one of which is of the phase and the other is
-    not, for the four pairs of neighbours: beside, below, and on both diagonals. Rounding lets the gradient through as
-    if it were none (the straight-through estimator): what is measured is what users get.
+    Of each phase the volume fraction; of each channel the share of pairs of pixels one of which is of the phase and the
+    other is not, for the four pairs of neighbours: beside, below, and on both diagonals; of each phase the chords of 1,
+    2 and 3 pixels, along rows and along columns, as shares of the places where one would have room. A stray pixel is a
+    chord of one pixel both ways. Rounding lets the gradient through as if it were none (the straight-through
+    estimator): what is measured is what users get.
 
     Parameters
     ----------
@@ -98,34 +104,48 @@ def short_range_statistics(probabilities):
 
     Returns
     -------
-    (batch, 5 · channels) float in [0, 1]
+    (batch, k) float in [0, 1]
+        k is 18 for two phases, 11 times the number of phases for more.
     """
-    if probabilities.shape[-1] == 1:
+    channels = probabilities.shape[-1]
+    if channels == 1:
         rounded = tf.round(probabilities)
     else:
-        channels = probabilities.shape[-1]
         rounded = tf.one_hot(tf.argmax(probabilities, axis=-1), channels, dtype=probabilities.dtype)
     images = probabilities + tf.stop_gradient(rounded - probabilities)
+    phases = images if channels > 1 else tf.concat([images, 1.0 - images], axis=-1)
     pairs = (
         (images[:, :, 1:], images[:, :, :-1]),
         (images[:, 1:], images[:, :-1]),
         (images[:, 1:, 1:], images[:, :-1, :-1]),
         (images[:, 1:, :-1], images[:, :-1, 1:]),
     )
-    maps = [images, *(a + b - 2.0 * a * b for a, b in pairs)]
+    maps = [phases, *(a + b - 2.0 * a * b for a, b in pairs)]
+    maps += [*_chords(phases), *_chords(tf.transpose(phases, [0, 2, 1, 3]))]
     return tf.concat([tf.reduce_mean(each, axis=(1, 2)) for each in maps], axis=-1)
 
 
-def statistics_loss(generated, real):
-    """Squared difference of the expected statistics of generated and of real images, summed; estimated without bias.
+def _chords(inside):
+    """Where along a row a chord of 1, 2 … pixels lies: (batch, height, places, phases), 0 or 1, each."""
+    outside, runs = 1.0 - inside, inside
+    for length in range(1, LONGEST_CHORD + 1):
+        yield outside[:, :, : -length - 1] * runs[:, :, 1:-1] * outside[:, :, length + 1 :]
+        runs = runs[:, :, :-1] * inside[:, :, length:]
 
-    Of differences d_i of n pairs it is Σ_(i≠j) d_i d_j / (n (n − 1)). The square of their mean would be larger by the
-    variance of d over n, and its gradient would make all images alike. Batch normalisation, which takes the mean of
-    each set away, hides just these differences from the discriminator.
+
+def statistics_loss(generated, material):
+    """How far generated images are from the material in their statistics' means and variances; without bias.
+
+    Of differences d_i of n images from the material's mean m it is Σ_(i≠j) d_i d_j / (n (n − 1)), divided by m, as in
+    Pearson's χ²: what is rare counts as much as what is not. The square of their mean would be larger by the variance
+    of d over n, and its gradient would make all images alike. To this comes the same of d_i² − v, with the material's
+    variance v, divided by v. Batch normalisation, which takes the mean of each set away, hides just these differences
+    from the discriminator.
 
     Parameters
     ----------
-    generated, real : (n, k) float, statistics of images, n ≥ 2
+    generated : (n, k) float in [0, 1], statistics of images, n ≥ 2
+    material : (2, k) float in [0, 1], mean and variance of each over images of the material
 
     Returns
     -------
@@ -137,10 +157,12 @@ def statistics_loss(generated, real):
         If n is known to be 1.
     """
     if generated.shape[0] == 1:
-        raise ValueError(
-            "statistics are compared between two images or more, and the batch has one"
-        )
-    return tf.reduce_sum(_square_of_mean(generated - real))
+        raise ValueError("statistics are those of two images or more, and the batch has one")
+    mean, variance = tf.unstack(material)
+    difference = generated - mean
+    of_means = _square_of_mean(difference) / (mean + RARE)
+    of_variances = _square_of_mean(tf.square(difference) - variance) / (variance + RARE**2)
+    return tf.reduce_sum(of_means + of_variances)
 
 
 def _square_of_mean(values):

@@ -20,10 +20,15 @@ from davegan_tf.distribution import Distribution
 from davegan_tf.errors import InputError
 from davegan_tf.files import write_text
 from davegan_tf.logit_limit import limit_logits
+from davegan_tf.losses import short_range_statistics
 from davegan_tf.manifest import describe_run
 from davegan_tf.stop_signal import StopSignal
 
 RECALIBRATION_BATCHES = 200
+STATISTICS_IMAGES, STATISTICS_PARTS = (
+    2048,
+    8,
+)  # crops enough to know a micrograph, a few hundred at a time
 LOGIT_TILES = 512  # that many at most, evenly over all: of 60,000 ellipses a few hundred will do
 
 
@@ -186,8 +191,8 @@ class _Session:
                 self.model.frozen_statistics = True
                 # Another program, unless this one serves both.
                 chunk = chunk if chunk is not None and chunk.backend.switches else None
-            if step >= self.matched_from and not self.model.matched_statistics:
-                self.model.matched_statistics = True
+            if step >= self.matched_from and self.model.material_statistics is None:
+                self.model.material_statistics = self._material_statistics()
                 chunk = None
             if chunk is None:
                 chunk = self._compile()
@@ -232,6 +237,16 @@ class _Session:
         recalibrate_here = functools.partial(recalibrate, self.model, self.config, self.micrograph)
         self.distribution.on_chief(recalibrate_here)
         self.distribution.spread(self.checkpoints.variables.values())
+
+    def _material_statistics(self):
+        """Mean and variance of the short-range statistics of what D is shown as real: (2, k) float32."""
+        data, n_phases = self.config.data, self.micrograph.n_phases
+        steps = math.ceil(STATISTICS_IMAGES / self.config.training.batch_size)
+        found = []
+        for positions in np.array_split(self.real_positions.positions(0, steps), STATISTICS_PARTS):
+            labels = cut(self.micrograph.images, positions.reshape(-1, 3), data.image_size)
+            found.extend(short_range_statistics(encode_phases(labels, n_phases)).numpy())
+        return np.stack([np.mean(found, axis=0), np.var(found, axis=0)])
 
     def _compile(self):
         training = self.config.training

@@ -19,9 +19,7 @@ from davegan_tf.run_folder import RunFolder
 def test_is_the_convolution(count, use_bias):
     images = np.random.default_rng(count).standard_normal((count, 4, 4, 3))
     options = {"use_bias": use_bias, "bias_initializer": "ones", "dtype": "float64"}
-    layer, plain = (
-        kind(6, 4, **options) for kind in (BlockedSumConv2D, keras.layers.Conv2D)
-    )
+    layer, plain = (kind(6, 4, **options) for kind in (BlockedSumConv2D, keras.layers.Conv2D))
     for each in (layer, plain):
         each.build(images.shape)
     plain.set_weights(layer.get_weights())

@@ -1,5 +1,7 @@
 """Every loss against its closed form, scipy's likelihoods, or its naive formula in float64."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -241,25 +243,39 @@ def labels_of(rng, n=3, channels=1):
     return labels, 0.2 + 0.4 * np.eye(channels)[labels]
 
 
+def chord_shares(inside, longest):
+    """Chords of 1, 2 … pixels along rows, of (n, height, width) bool, counted one by one: (n, longest)."""
+    n, height, width = inside.shape
+    shares = np.zeros((n, longest))
+    for image, row in np.ndindex(n, height):
+        line = "".join("ab"[pixel] for pixel in inside[image, row].astype(int))
+        for found in re.finditer("(?<=a)b+(?=a)", line):
+            length = len(found[0])
+            if length <= longest:
+                shares[image, length - 1] += 1 / height / (width - length - 1)
+    return shares
+
+
 @pytest.mark.parametrize("channels", [1, 3])
-def test_statistics_are_the_fractions_and_how_often_neighbours_differ(rng, channels):
+def test_statistics_are_fractions_differing_neighbours_and_short_chords(rng, channels):
     labels, probabilities = labels_of(rng, channels=channels)
     found = losses.short_range_statistics(tf.constant(probabilities)).numpy()
-    phases = [1] if channels == 1 else range(channels)
-    expected = []
+    phases = [labels == phase for phase in ([1, 0] if channels == 1 else range(channels))]
+    expected = [inside.mean(axis=(1, 2)) for inside in phases]
     for first, second in (
         (np.s_[:, :, 1:], np.s_[:, :, :-1]),
         (np.s_[:, 1:], np.s_[:, :-1]),
         (np.s_[:, 1:, 1:], np.s_[:, :-1, :-1]),
         (np.s_[:, 1:, :-1], np.s_[:, :-1, 1:]),
     ):
-        for phase in phases:
-            inside = labels == phase
+        for inside in phases[:channels]:
             expected.append((inside[first] != inside[second]).mean(axis=(1, 2)))
-    fractions = [(labels == phase).mean(axis=(1, 2)) for phase in phases]
-    np.testing.assert_allclose(found, np.stack([*fractions, *expected], axis=1), atol=1e-12)
+    for turned in (phases, [inside.swapaxes(1, 2) for inside in phases]):
+        shares = [chord_shares(inside, 3) for inside in turned]
+        expected += [each[:, length] for length in range(3) for each in shares]
+    np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-12)
     if channels == 1:
-        density = (found[:, 1] * 36 + found[:, 2] * 35) / 71
+        density = (found[:, 2] * 36 + found[:, 3] * 35) / 71
         np.testing.assert_allclose(density, descriptors.interface_density(labels), atol=1e-12)
 
 
@@ -268,7 +284,7 @@ def test_the_gradient_knows_a_stray_pixel_from_a_straight_boundary():
     image = np.full((1, 9, 9, 1), 0.1)
     image[:, :, 5:] = 0.9
     image[0, 4, 2] = 0.9
-    by_pixel = gradient(lambda x: tf.reduce_sum(losses.short_range_statistics(x)[:, 1:]), image)[
+    by_pixel = gradient(lambda x: tf.reduce_sum(losses.short_range_statistics(x)[:, 2:]), image)[
         0, ..., 0
     ]
     assert by_pixel[4, 2] > 0
@@ -278,21 +294,25 @@ def test_the_gradient_knows_a_stray_pixel_from_a_straight_boundary():
 
 def test_the_difference_of_statistics_is_estimated_without_bias(rng):
     """Mean over many batches of four; a squared mean would be larger by the variance over four."""
-    bias, spread = np.array([0.3, -0.1]), np.array([1.0, 0.5])
-    batches = [
-        (bias + rng.normal(0, spread, (4, 2)), rng.normal(0, spread, (4, 2))) for _ in range(4000)
-    ]
-    found = np.mean([losses.statistics_loss(*map(tf.constant, pair)) for pair in batches])
-    assert found == pytest.approx(0.1, abs=0.03)
+    material = np.array([[0.5, 0.2], [0.04, 0.01]])
+    bias, std = np.array([0.3, -0.1]), np.array([0.2, 0.3])
+    batches = tf.constant(material[0] + bias + rng.normal(0, std, (20000, 4, 2)))
+    found = tf.map_fn(lambda batch: losses.statistics_loss(batch, material), batches)
+    # Mean squares about the material's mean: 0.09 + 0.04 and 0.01 + 0.09.
+    expected = 0.09 / 0.501 + 0.01 / 0.201 + 0.09**2 / 0.04 + 0.09**2 / 0.01
+    assert np.mean(found) == pytest.approx(expected, rel=0.05)
 
 
 def test_the_difference_of_statistics_in_closed_form():
-    generated, real = np.array([[1.0], [2.0], [4.0]]), np.array([[0.0], [3.0], [1.0]])
-    # d = 1, −1, 3: the six products of two different ones are −2, 6, −6, over 6.
-    found = losses.statistics_loss(tf.constant(generated), tf.constant(real))
-    assert float(found) == pytest.approx((-1 + 3 - 3) / 3)
+    generated, material = np.array([[0.3], [0.1], [0.5]]), np.array([[0.199], [0.01]])
+    # d = 0.101, −0.099, 0.301: twice the three products of two different ones, over 6 and 0.2.
+    expected = 2 * (-0.101 * 0.099 + 0.101 * 0.301 - 0.099 * 0.301) / 6 / 0.2
+    e = np.array([0.101, 0.099, 0.301]) ** 2 - 0.01
+    expected += 2 * (e[0] * e[1] + e[0] * e[2] + e[1] * e[2]) / 6 / 0.010001
+    found = losses.statistics_loss(tf.constant(generated), tf.constant(material))
+    assert float(found) == pytest.approx(expected)
     with pytest.raises(ValueError, match="two images"):
-        losses.statistics_loss(tf.constant(generated[:1]), tf.constant(real[:1]))
+        losses.statistics_loss(tf.constant(generated[:1]), tf.constant(material))
 
 
 def trace_by_loops(generated, z, images, z_mean):
