@@ -357,6 +357,7 @@ class DAVEGAN(keras.Model):
         dict of () float tensors, keyed by LOGS
         """
         how = {"run": run, "training": batch_statistics}
+        together = this_replica().together
         z_mean, z_log_var = self.encoder.posterior(images, **how)
         posterior_std = tf.exp(0.5 * z_log_var)
         z_vae = z_mean + posterior_std * draws.posterior_noise
@@ -387,19 +388,21 @@ class DAVEGAN(keras.Model):
         )
         unseen = 0.0  # by D
         if self.material_statistics is not None:
-            samples = self.generator.activate(tf.split(decoded, 2)[1])
+            # What images have in common is seen in the whole batch, not in a replica's part of it.
+            samples = together(self.generator.activate(tf.split(decoded, 2)[1]))
             if self.lambda_statistics:
                 found = losses.short_range_statistics(samples)
                 difference = losses.statistics_loss(found, self.material_statistics)
                 unseen += self.lambda_statistics * difference
             if self.lambda_independence:
-                trace = losses.independence_loss(samples, draws.z_noise, images, z_mean)
-                unseen += self.lambda_independence * trace
+                known = map(together, (draws.z_noise, images, z_mean))
+                likeness = losses.independence_loss(samples, *known)
+                unseen += self.lambda_independence * likeness
         normality = 0.0
         if self.lambda_normality:
             # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
             weight = min(self.beta, 1.0) * self.lambda_normality
-            normality = weight * losses.normality_loss(z_vae)
+            normality = weight * losses.normality_loss(together(z_vae))
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (

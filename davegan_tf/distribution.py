@@ -37,6 +37,13 @@ class Replica(NamedTuple):
         size = tf.shape(values)[axis] // self.count
         return tf.gather(values, self.index * size + tf.range(size), axis=axis)
 
+    def together(self, values):
+        """``values`` of the whole batch, from those of this replica's samples, (n, …) each; with gradient."""
+        if self.count == 1:
+            return values
+        whole = tf.distribute.get_replica_context().all_gather(values, axis=0)
+        return tf.ensure_shape(whole, [None, *values.shape[1:]])
+
     @property
     def gradient_weight(self):
         """What a loss's gradient is multiplied by: Keras' optimizers add up the replicas' gradients."""

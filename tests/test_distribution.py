@@ -125,6 +125,12 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(mirrored):
         ("model.discriminator_batches=three", "model.generator_batches=one"),
         ("training.recalibrate=true", "training.weight_averaging=0.8"),
         ("training.epochs=2", "training.freeze_statistics_after=1", "training.recalibrate=true"),
+        (
+            "training.match_statistics_after=0",
+            "model.lambda_statistics=200",
+            "model.lambda_independence=5e4",
+            "model.lambda_normality=2000",
+        ),
     ],
 )
 def test_two_devices_train_as_one_in_every_variant(tmp_path, case):
@@ -514,6 +520,7 @@ def test_a_single_replica_adds_no_operation():
         assert replica == Replica(0, 1)
         assert replica.whole(values) is values
         assert replica.own(values, axis=1) is values
+        assert replica.together(values) is values
         assert replica.gradient_weight is None
         assert replica.mean(logs) is logs
         assert len(graph.get_operations()) == before
