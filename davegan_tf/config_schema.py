@@ -279,6 +279,12 @@ class Training(_Strict):
         description="Epoch from which on model.lambda_statistics and model.lambda_independence act; "
         "null: never. While samples are still far from the material they would outweigh all else.",
     )
+    decay_after: int | None = Field(
+        None,
+        ge=0,
+        description="Epoch from which on the three learning rates fall linearly, to reach 0 at the end "
+        "of training.epochs; null: never.",
+    )
     recalibrate: bool = Field(
         True,
         description="Re-estimate batch normalisation's statistics after training (not with renorm "

@@ -115,6 +115,7 @@ class _Session:
         self.total = self.positions.steps(config.training.epochs)
         self.frozen_from = self._chunk_from(config.training.freeze_statistics_after)
         self.matched_from = self._chunk_from(config.training.match_statistics_after)
+        self.decayed_from = self._chunk_from(config.training.decay_after)
         self.checkpoints = Checkpoints(
             run.checkpoints, self.model, config.training.checkpoints_kept
         )
@@ -196,6 +197,8 @@ class _Session:
                 chunk = None
             if chunk is None:
                 chunk = self._compile()
+            if step >= self.decayed_from:
+                self._set_learning_rates((self.total - step) / (self.total - self.decayed_from))
             previous = step
             # Chunks end at multiples of their length, wherever a run was interrupted.
             count = min(training.chunk_steps - step % training.chunk_steps, self.total - step)
@@ -237,6 +240,12 @@ class _Session:
         recalibrate_here = functools.partial(recalibrate, self.model, self.config, self.micrograph)
         self.distribution.on_chief(recalibrate_here)
         self.distribution.spread(self.checkpoints.variables.values())
+
+    def _set_learning_rates(self, share):
+        """Give the optimizers this share of the configured learning rates."""
+        for name in ("encoder", "generator", "discriminator"):
+            rate = getattr(self.config.training, f"{name}_learning_rate")
+            getattr(self.model, f"{name}_optimizer").learning_rate = rate * share
 
     def _material_statistics(self):
         """Mean and variance of the short-range statistics of what D is shown as real: (2, k) float32."""

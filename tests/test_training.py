@@ -655,6 +655,40 @@ def test_statistics_are_matched_from_their_epoch_on_and_resuming_changes_nothing
         assert_identical(everything(run.path), everything(whole.path))
 
 
+def test_learning_rates_fall_to_the_end_and_resuming_changes_nothing(tmp_path, models):
+    config, data = tiny("training.decay_after=3")  # from step 12 on, ends at 24
+    whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+
+    class Watch:
+        """The rates of every chunk as shares of the configured ones; may interrupt at step 20, not yet saved."""
+
+        def __init__(self, interrupts):
+            self.shares, self.interrupts = [], interrupts
+
+        def start(self, *_):
+            pass
+
+        def compiled(self, *_):
+            pass
+
+        def chunk(self, previous, step, logs):
+            for name in ("encoder", "generator", "discriminator"):
+                rate = float(getattr(models[-1], f"{name}_optimizer").learning_rate)
+                configured = getattr(config.training, f"{name}_learning_rate")
+                self.shares.append(pytest.approx(rate / configured, abs=1e-6))
+            if self.interrupts and step == 20:
+                raise RuntimeError("interrupted")
+
+    watch = Watch(False)
+    train(config, data, whole, observers=[watch])
+    assert watch.shares == [share for share in (1, 1, 1, 1, 2 / 3, 1 / 3) for _ in range(3)]
+    with pytest.raises(RuntimeError, match="interrupted"):
+        train(config, data, stopped, observers=[Watch(True)])
+    assert checkpoint_steps(stopped.path)[-1] == 16
+    train(config, data, stopped, resume=True)
+    assert_identical(everything(stopped.path), everything(whole.path))
+
+
 def test_statistics_move_until_they_are_frozen_and_never_again(tmp_path, models):
     config, data = tiny(*FROZEN)
     seen = {}
