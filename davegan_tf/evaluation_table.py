@@ -25,7 +25,8 @@ E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and recons
 φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
   as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;
-  both relative to what chance gives for the two images' phase fractions.
+  both relative to what chance gives for the two images' phase fractions. Turned by 180° a sample is no copy any more:
+  where the share stays, samples are near by their structure.
 floor: for E_rec, E_gen and the last three what real crops get; else the standard error that the size of the micrograph
   leaves in its own mean, from halves without a common pixel. noise: white noise of the same φ.
 ratio: value over floor (more is better: floor over value); PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}.
@@ -86,6 +87,8 @@ def _row(name, record, published):
     if "images" in record:
         values = zip(record["images"].values(), record["real"].values(), strict=True)
         label += f" ({'; '.join(f'{mine:.3g}, real {real:.3g}' for mine, real in values)})"
+    if "turned" in record:
+        label += f" ({record['turned']:.3g} turned by half)"
     floor, interval = record["floor"], record["interval"]
     return (
         f"  {label}",

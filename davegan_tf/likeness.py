@@ -99,10 +99,14 @@ class Copies:
     One hundredth of the crops that set the threshold are nearer than it; of pieces of the material from elsewhere more,
     since no two parts of a micrograph are quite alike. The floor is what that gives: the share for crops of one half
     against the other, mean of the four ways to halve the micrograph along its sides, and one hundredth at least.
+
+    ``turned`` is the share once all samples are turned by 180°. S2 and chords stay, and a copy is one no more: what is
+    near then, too, is near by its structure.
     """
 
     def __init__(self, generated, noise, real, seed):
         self.of_samples = similarity.nearest_places(generated, real.training, real.n_phases)
+        self.turned = _relative_distances(generated[:, ::-1, ::-1], real)
         self.noise = _relative_distances(noise[:NOISE_SEARCHED], real)
         # What was held out has no pixel of the training data.
         self.crops = _relative_distances(real.crops, real, None if real.held_out else real.places)
@@ -125,6 +129,7 @@ class Copies:
                 similarity.memorised_share(distances[draw], threshold) / floor for draw in draws
             ),
             "threshold": threshold,
+            "turned": similarity.memorised_share(self.turned, threshold),
             **summary,
         }
 

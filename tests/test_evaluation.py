@@ -123,6 +123,7 @@ def test_copied_tiles_fail_memorisation_however_shifted(of_copies, micrograph):
     assert samples["E_gen"]["value"] == pytest.approx(0, abs=1e-12)
     assert samples["memorisation"]["value"] == 1
     assert samples["memorisation"]["passed"] is False
+    assert samples["memorisation"]["turned"] < 0.5
     assert samples["memorisation"]["smallest"] == pytest.approx(0, abs=1e-12)
     for pair in of_copies["nearest"]:
         assert pair["distance"] == 0
