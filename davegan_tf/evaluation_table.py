@@ -87,8 +87,8 @@ def _row(name, record, published):
     if "images" in record:
         values = zip(record["images"].values(), record["real"].values(), strict=True)
         label += f" ({'; '.join(f'{mine:.3g}, real {real:.3g}' for mine, real in values)})"
-    if "turned" in record:
-        label += f" ({record['turned']:.3g} turned by half)"
+    if record.get("turned") is not None:
+        label += f" ({_number(record['turned'])} turned by half)"
     floor, interval = record["floor"], record["interval"]
     return (
         f"  {label}",

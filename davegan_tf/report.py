@@ -193,7 +193,7 @@ def _row(subject, name, record, numbers, word):
 
 
 def _details(record: Mapping[str, Any]) -> Iterable[str]:
-    """By phase: the numbers behind a distance between means, and the ratio where there are several."""
+    """By phase the numbers behind a distance between means, the ratio where there are several; the share of a control."""
     ratios = record.get("per_phase", {}) if "strict_ratio" in record else {}
     images, real = record.get("images", {}), record.get("real", {})
     for phase in images or ratios:
@@ -204,6 +204,8 @@ def _details(record: Mapping[str, Any]) -> Iterable[str]:
             parts.append(f"ratio {ratios[phase]:.3g}")
         if parts:
             yield (f"phase {phase}: " if phase else "") + ", ".join(parts)
+    if record.get("turned") is not None:
+        yield f"turned by 180°: {record['turned']:.3g}"
 
 
 def _ratio_drawn(name: str, record: Mapping[str, Any]) -> str:

@@ -127,6 +127,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(mirrored):
         ("training.epochs=2", "training.freeze_statistics_after=1", "training.recalibrate=true"),
         (
             "training.match_statistics_after=0",
+            "training.decay_after=0",
             "model.lambda_statistics=200",
             "model.lambda_independence=5e4",
             "model.lambda_normality=2000",

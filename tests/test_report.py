@@ -18,7 +18,7 @@ from scipy import ndimage
 from davegan_tf import inline_svg, measures, report, report_text
 from davegan_tf.errors import InputError
 from davegan_tf.evaluation import evaluate
-from davegan_tf.evaluation_table import HEAD, LABELS, rows
+from davegan_tf.evaluation_table import HEAD, LABELS, format_table, rows
 from davegan_tf.figures import to_grey
 from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.report import Pictures, write_report
@@ -314,6 +314,16 @@ def test_texts_from_outside_are_texts(grains, tmp_path):
     assert page.text().count(NASTY) > 5
     assert f"0.5 {NASTY}" in page.text()
     assert f"chord length ({NASTY})" in page.text()
+
+
+def test_the_share_of_turned_samples_stands_beside_the_memorised_share(grains, no_curves):
+    result, pictures = grains
+    turned = changed(result, name="memorisation", turned=0.125)
+    (_, label), *_ = Page(report.report(turned, pictures, title="t")).cells(
+        "samples", "memorisation"
+    )
+    assert label == "memorised shareturned by 180°: 0.125"
+    assert "memorised share (0.125 turned by half)" in format_table(turned)
 
 
 def test_records_without_numbers_are_dashes(grains, no_curves):
