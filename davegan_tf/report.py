@@ -193,7 +193,7 @@ def _row(subject, name, record, numbers, word):
 
 
 def _details(record: Mapping[str, Any]) -> Iterable[str]:
-    """By phase the numbers behind a distance between means, the ratio where there are several; the share of a control."""
+    """Of each phase the numbers behind a distance between means, and the ratio where there are several; a control."""
     ratios = record.get("per_phase", {}) if "strict_ratio" in record else {}
     images, real = record.get("images", {}), record.get("real", {})
     for phase in images or ratios:

@@ -64,7 +64,7 @@ class TrainedModel:
     >>> import davegan_tf
     >>> model = davegan_tf.load("alloy")
     >>> model
-    <TrainedModel alloy: trained on alloy for 32000 steps; 64 × 64 pixels, 2 phases, latent_dim 32; a packaged model>
+    <TrainedModel alloy: trained on alloy for 36000 steps; 64 × 64 pixels, 2 phases, latent_dim 32; a packaged model>
 
     New microstructures, and their volume fraction of phase 1:
 

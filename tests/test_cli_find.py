@@ -53,7 +53,7 @@ def test_what_is_written_and_said(quick, capsys):
     assert sorted(path.name for path in Path("new").iterdir()) == ["found.npy", "found.npz"]
 
     said = capsys.readouterr().out
-    assert "alloy), step 32000" in said
+    assert "alloy), step 36000" in said
     assert "of 256 samples: volume_fraction with R²" in said
     rows = [line.split() for line in said.splitlines()[3:8]]
     phi, error, anisotropy, other_error, rank = np.array(rows, float).T[1:]
