@@ -146,10 +146,10 @@ class Model(_Strict):
     lambda_statistics: float = Field(
         0.0,
         ge=0,
-        description="Weight in L_Gen of how far generated images are from the material in volume "
-        "fractions, in how often neighbouring pixels differ and in the shortest chords (χ²), which "
-        "batch normalisation hides from the discriminator. Acts from training.match_statistics_after "
-        "on; not in the paper.",
+        description="Weight in L_Gen of how far generated images are from the material in means and "
+        "variances of volume fractions, of how often neighbouring pixels differ and of the shortest "
+        "chords (χ²), which batch normalisation hides from the discriminator. Acts from "
+        "training.match_statistics_after on; not in the paper.",
     )
     lambda_independence: float = Field(
         0.0,
@@ -347,6 +347,12 @@ class Config(_Strict):
                 "training.batch_size must be at least 2 with model.normalization batch (a layer of "
                 "1 × 1 pixels would normalise each image by itself to zero), not 1"
             )
+        for name in ("lambda_statistics", "lambda_independence", "lambda_normality"):
+            if getattr(self.model, name) and self.training.batch_size == 1:
+                raise ValueError(
+                    f"training.batch_size must be at least 2 with model.{name}, which compares images "
+                    "of a batch, not 1"
+                )
         for name in ("lambda_statistics", "lambda_independence"):
             weight = getattr(self.model, name)
             if weight and self.training.match_statistics_after is None:

@@ -25,10 +25,8 @@ from davegan_tf.manifest import describe_run
 from davegan_tf.stop_signal import StopSignal
 
 RECALIBRATION_BATCHES = 200
-STATISTICS_IMAGES, STATISTICS_PARTS = (
-    2048,
-    8,
-)  # crops enough to know a micrograph, a few hundred at a time
+STATISTICS_IMAGES = 2048  # crops enough to know a micrograph
+STATISTICS_PARTS = 8  # so many at a time fit into little memory
 LOGIT_TILES = 512  # that many at most, evenly over all: of 60,000 ellipses a few hundred will do
 
 

@@ -269,6 +269,14 @@ def test_batch_normalization_needs_two_images():
     assert renorm.training.batch_size == 1
 
 
+@pytest.mark.parametrize("name", ["lambda_statistics", "lambda_independence", "lambda_normality"])
+def test_what_compares_images_of_a_batch_needs_two(name):
+    keys = ("model.normalization=renorm", "training.match_statistics_after=0", f"model.{name}=5")
+    message = complaint(SOURCE, "training.batch_size=1", *keys)
+    assert f"training.batch_size must be at least 2 with model.{name}" in message
+    assert load(SOURCE, "training.batch_size=2", *keys).training.batch_size == 2
+
+
 @pytest.mark.parametrize("key", ["model.lambda_statistics", "model.lambda_independence"])
 def test_statistics_are_matched_from_some_epoch_on(key):
     message = complaint(SOURCE, f"{key}=1000")
