@@ -1,6 +1,6 @@
 """The encoder's last convolution, summed in blocks, so that float32 keeps the digits of z.
 
-Each of its results is a sum of 1024 terms (Table 3) in which a large part common to all images runs up to 150, before
+Each of its results is a sum of 1024 terms (Table 3) in which a large part common to all images runs up to 200, before
 batch normalisation makes a log-variance of 5 to 12 of it. Added up one after the other, the terms leave a rounding of
 1.7e-5 in z_log_var, and every runtime, with an order of its own, another one. In blocks of 64 terms, one for each
 pixel, it is a fifth of that.

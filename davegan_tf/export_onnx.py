@@ -159,15 +159,15 @@ class _Graph:
         )
 
     def blocked_sum(self, layer, name, own):
-        """The same operations in the same order as :class:`BlockedSumConv2D`; its result is called ``own``."""
+        """The same operations in the same order as :class:`BlockedSumConv2D`; its result is called ``own``.
+
+        It has no bias: batch normalisation follows in all tables.
+        """
         pixels = self.node("Transpose", [name], f"{own}_pixels", perm=[2, 3, 0, 1])
         kernel = self.constant(f"{own}_kernel", layer.kernel.numpy())
         blocks = self.node("MatMul", [pixels, kernel], f"{own}_blocks")
         axes = self.constant(f"{own}_axes", np.array([0, 1]))
         total = self.node("ReduceSum", [blocks, axes], f"{own}_sum", keepdims=0)
-        if layer.use_bias:
-            bias = self.constant(f"{own}_bias", layer.bias.numpy())
-            total = self.node("Add", [total, bias], f"{own}_biased")
         shape = self.constant(f"{own}_shape", np.array([-1, layer.filters, 1, 1]))
         return self.node("Reshape", [total, shape], own)
 
