@@ -35,6 +35,9 @@ VARIANTS = {
     "lambda_rec_1e-3": Variant("a weaker reconstruction", ("model.lambda_rec=1e-3",)),
     "lambda_rec_1e-4": Variant("λ_rec as in Table 1", ("model.lambda_rec=1e-4",)),
     "no_statistics": Variant("statistics not matched", ("model.lambda_statistics=0",)),
+    "no_multipliers": Variant(
+        "statistics matched by a penalty alone", ("model.statistics_rate=0",)
+    ),
     "no_independence": Variant(
         "traces of encoded images left in samples", ("model.lambda_independence=0",)
     ),

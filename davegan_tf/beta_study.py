@@ -14,6 +14,8 @@ from davegan_tf.reproduction import Job, rounded
 BETAS = ("0.01", "0.1", "0.5", "1", "2", "5", "10", "35", "50")
 TRAVERSED_BETAS = ("0.01", "1", "50")
 PAPER_EPOCHS = 200
+# Share of a run after which the learning rates fall, that of ellipses.yaml.
+DECAY_AFTER = 0.75
 # What the best β must have: a small E_rec, and codes that fill the prior, neither a part of it nor far beyond.
 LARGEST_ERROR = 0.005
 DEVIATIONS = (0.5, 1.5)
@@ -27,7 +29,12 @@ class Point(NamedTuple):
     seed: int
 
     def job(self) -> Job:
-        keys = (f"model.beta={self.beta}", f"training.epochs={self.epochs}")
+        decay = int(DECAY_AFTER * self.epochs)
+        keys = (
+            f"model.beta={self.beta}",
+            f"training.epochs={self.epochs}",
+            f"training.decay_after={decay}",
+        )
         name = f"beta={self.beta}-epochs={self.epochs}-{self.seed}"
         return Job(name, "ellipses.yaml", self.seed, keys, "study")
 

@@ -97,6 +97,8 @@ class Checkpoints:
 def _named_variables(model):
     """Every variable under a name of its own, the same in every process: encoder/layer_1/kernel."""
     yield "training_step", model.training_step.value
+    if model.statistics_multipliers is not None:
+        yield "statistics_multipliers", model.statistics_multipliers.value
     for name in ("encoder", "generator", "discriminator"):
         for layer in getattr(model, name).stack.layers:
             for variable in layer.variables:

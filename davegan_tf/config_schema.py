@@ -151,6 +151,14 @@ class Model(_Strict):
         "chords (χ²), which batch normalisation hides from the discriminator. Acts from "
         "training.match_statistics_after on; not in the paper.",
     )
+    statistics_rate: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="With model.lambda_statistics: how fast, per step, the Lagrange multipliers grow that "
+        "take the means of these statistics all the way to the material's; 0: none, so that other "
+        "losses hold them off by a little; not in the paper.",
+    )
     lambda_independence: float = Field(
         0.0,
         ge=0,

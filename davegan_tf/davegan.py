@@ -100,6 +100,8 @@ class DAVEGAN(keras.Model):
     lambda_statistics : float ≥ 0
         Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` of generated images. It acts
         once ``material_statistics`` is set, which is for the end of a training. Not in the paper.
+    statistics_rate : float ≥ 0
+        Of the Lagrange multipliers that this term then has, see :func:`davegan_tf.losses.next_multipliers`; 0: none.
     lambda_independence : float ≥ 0
         The same for :func:`davegan_tf.losses.independence_loss` between generated images and those encoded.
     lambda_normality : float ≥ 0
@@ -134,6 +136,7 @@ class DAVEGAN(keras.Model):
         lambda_noise=1.0,
         lambda_rec=1e-4,
         lambda_statistics=0.0,
+        statistics_rate=0.0,
         lambda_independence=0.0,
         lambda_normality=0.0,
         translation_std=0.125,
@@ -169,6 +172,7 @@ class DAVEGAN(keras.Model):
         self.beta = beta
         self.lambda_vae, self.lambda_noise = lambda_vae, lambda_noise
         self.lambda_rec, self.lambda_statistics = lambda_rec, lambda_statistics
+        self.statistics_rate = statistics_rate
         self.lambda_independence = lambda_independence
         self.lambda_normality = lambda_normality
         self.translation_std_pixels = translation_std * image_size
@@ -212,6 +216,14 @@ class DAVEGAN(keras.Model):
         self.training_step = self.add_weight(
             shape=(), dtype="int64", initializer="zeros", trainable=False, name="training_step"
         )
+        self.statistics_multipliers = None
+        if lambda_statistics and statistics_rate:
+            self.statistics_multipliers = self.add_weight(
+                shape=(losses.n_statistics(channels),),
+                initializer="zeros",
+                trainable=False,
+                name="statistics_multipliers",
+            )
         self.built = True
 
     def get_config(self):
@@ -391,9 +403,7 @@ class DAVEGAN(keras.Model):
             # What images have in common is seen in the whole batch, not in a replica's part of it.
             samples = together(self.generator.activate(tf.split(decoded, 2)[1]))
             if self.lambda_statistics:
-                found = losses.short_range_statistics(samples)
-                difference = losses.statistics_loss(found, self.material_statistics)
-                unseen += self.lambda_statistics * difference
+                unseen += self.lambda_statistics * self._match_statistics(samples)
             if self.lambda_independence:
                 known = map(together, (draws.z_noise, images, z_mean))
                 likeness = losses.independence_loss(samples, *known)
@@ -424,6 +434,18 @@ class DAVEGAN(keras.Model):
             *(tf.reduce_mean(tf.sigmoid(logits)) for logits in (real, reconstructed, generated)),
         )
         return dict(zip(LOGS, values, strict=True))
+
+    def _match_statistics(self, samples):
+        """The loss of the samples' statistics; the multipliers move on."""
+        found, material = losses.short_range_statistics(samples), self.material_statistics
+        if self.statistics_multipliers is None:
+            return losses.statistics_loss(found, material)
+        multipliers = self.statistics_multipliers.value
+        loss = losses.statistics_loss(found, material, multipliers)
+        self.statistics_multipliers.assign(
+            losses.next_multipliers(multipliers, found, material, self.statistics_rate)
+        )
+        return loss
 
     def train_step(self, data):
         """One update of the three models, each by its own loss and optimizer alone (Section 3.2).

@@ -121,6 +121,8 @@ def short_range_statistics(probabilities):
         (images[:, 1:, :-1], images[:, :-1, 1:]),
     )
     maps = [phases, *(a + b - 2.0 * a * b for a, b in pairs)]
+    across = phases[:, :, 1:] * phases[:, :, :-1]
+    maps.append(across[:, 1:] * across[:, :-1])
     maps += [*_chords(phases), *_chords(tf.transpose(phases, [0, 2, 1, 3]))]
     return tf.concat([tf.reduce_mean(each, axis=(1, 2)) for each in maps], axis=-1)
 
@@ -133,7 +135,13 @@ def _chords(inside):
         runs = runs[:, :, :-1] * inside[:, :, length:]
 
 
-def statistics_loss(generated, material):
+def n_statistics(channels):
+    """How many :func:`short_range_statistics` images with so many channels have."""
+    side = LONGEST_CHORD + 2
+    return short_range_statistics(tf.zeros([1, side, side, channels])).shape[1]
+
+
+def statistics_loss(generated, material, multipliers=0.0):
     """How far generated images are from the material in their statistics' means and variances; without bias.
 
     Of differences d_i of n images from the material's mean m it is Σ_(i≠j) d_i d_j / (n (n − 1)), divided by m, as in
@@ -146,6 +154,8 @@ def statistics_loss(generated, material):
     ----------
     generated : (n, k) float in [0, 1], statistics of images, n ≥ 2
     material : (2, k) float in [0, 1], mean and variance of each over images of the material
+    multipliers : (k,) float
+        Added to every d_i of the means; see :func:`next_multipliers`.
 
     Returns
     -------
@@ -160,9 +170,35 @@ def statistics_loss(generated, material):
         raise ValueError("statistics are those of two images or more, and the batch has one")
     mean, variance = tf.unstack(material)
     difference = generated - mean
-    of_means = _square_of_mean(difference) / (mean + RARE)
+    of_means = _square_of_mean(difference + multipliers) / (mean + RARE)
     of_variances = _square_of_mean(tf.square(difference) - variance) / (variance + RARE**2)
     return tf.reduce_sum(of_means + of_variances)
+
+
+def next_multipliers(multipliers, generated, material, rate):
+    """The multipliers of :func:`statistics_loss` for the next step.
+
+    A squared penalty holds a steady force, such as the discriminator's, off only at some distance. With c added,
+    (d + c)² = d² + 2 c d + c² has c as the Lagrange multiplier of d = 0 (the method of multipliers of Hestenes and of
+    Powell, 1969): it grows by ``rate`` · d a step until d is zero in the mean. No further than one standard deviation
+    of the material's images: what cannot be reached does not outgrow all else.
+
+    Parameters
+    ----------
+    multipliers : (k,) float
+    generated, material
+        As for :func:`statistics_loss`.
+    rate : float in [0, 1]
+        The multipliers follow the differences of the last 1 / rate steps or so.
+
+    Returns
+    -------
+    (k,) float, without gradient
+    """
+    mean, variance = tf.unstack(material)
+    difference = tf.stop_gradient(tf.reduce_mean(generated, axis=0)) - mean
+    limit = tf.sqrt(variance)
+    return tf.clip_by_value(multipliers + rate * difference, -limit, limit)
 
 
 def _square_of_mean(values):

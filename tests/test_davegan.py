@@ -365,6 +365,23 @@ def test_statistics_are_matched_while_it_is_asked_for(images, weight):
         assert after[name] == before[name], name
 
 
+def test_multipliers_of_statistics_move_and_count(images):
+    """Each pass moves them by the rate times the samples' difference; the next one's loss has them."""
+    model = make(lambda_statistics=50.0, statistics_rate=0.01)
+    draws = model.draw(tf.constant(0, tf.int64), len(images))
+    generated = losses.short_range_statistics(model.generator(draws.z_noise))
+    model.material_statistics = np.stack([np.full(18, 0.3), np.full(18, 0.02)]).astype(np.float32)
+    found = [
+        float(model.compute_losses(images, images, draws, batch_statistics=False)["generator_loss"])
+        for _ in range(2)
+    ]
+    moved = 0.01 * (tf.reduce_mean(generated, axis=0) - 0.3)
+    np.testing.assert_allclose(model.statistics_multipliers, 2 * moved, atol=1e-6)
+    terms = [losses.statistics_loss(generated, model.material_statistics, c) for c in (0.0, moved)]
+    assert found[1] - found[0] == pytest.approx(50 * float(terms[1] - terms[0]), rel=1e-3)
+    assert make(lambda_statistics=50.0).statistics_multipliers is None
+
+
 def test_as_three_batches_the_discriminator_cannot_separate_the_sets(images):
     # Batch normalisation in D's last layer then gives every set the same mean logit: that of its offset.
     means = {}

@@ -129,6 +129,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(mirrored):
             "training.match_statistics_after=0",
             "training.decay_after=0",
             "model.lambda_statistics=200",
+            "model.statistics_rate=0.1",
             "model.lambda_independence=5e4",
             "model.lambda_normality=2000",
         ),

@@ -274,6 +274,7 @@ def test_statistics_are_fractions_differing_neighbours_and_short_chords(rng, cha
         shares = [chord_shares(inside, 3) for inside in turned]
         expected += [each[:, length] for length in range(3) for each in shares]
     np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-12)
+    assert losses.n_statistics(channels) == found.shape[1]
     if channels == 1:
         density = (found[:, 2] * 36 + found[:, 3] * 35) / 71
         np.testing.assert_allclose(density, descriptors.interface_density(labels), atol=1e-12)
@@ -314,6 +315,37 @@ def test_the_difference_of_statistics_in_closed_form():
     assert float(found) == pytest.approx(expected)
     with pytest.raises(ValueError, match="two images"):
         losses.statistics_loss(tf.constant(generated[:1]), tf.constant(material))
+
+
+def test_multipliers_in_closed_form():
+    """They grow by the rate times the mean difference, up to the material's standard deviation."""
+    material = np.array([[0.5, 0.2], [0.04, 0.01]])
+    generated = tf.constant([[0.7, 0.1], [0.5, 0.2]], tf.float64)
+    found = losses.next_multipliers(np.array([0.15, -0.12]), generated, material, 0.1)
+    np.testing.assert_allclose(found, [0.15 + 0.1 * 0.1, -0.1], atol=1e-12)
+
+
+def test_multipliers_take_means_to_the_materials_against_a_steady_force():
+    """Gradient descent of the penalty less force · mean: a penalty alone comes to rest at some distance."""
+    spread = np.linspace(-0.3, 0.3, 20, dtype=np.float32)[:, None]
+    material = np.stack([[0.3], spread.var(axis=0)]).astype(np.float32)
+
+    @tf.function
+    def settle(mean, multipliers, rate):
+        for _ in tf.range(3000):
+            with tf.GradientTape() as tape:
+                tape.watch(mean)
+                generated = mean + spread
+                loss = losses.statistics_loss(generated, material, multipliers) - 0.3 * mean[0]
+            mean -= 0.02 * tape.gradient(loss, mean)
+            multipliers = losses.next_multipliers(multipliers, generated, material, rate)
+        return mean
+
+    penalty, multiplied = (
+        float(settle(tf.constant([0.4]), tf.zeros(1), tf.constant(rate))[0]) for rate in (0.0, 0.01)
+    )
+    assert penalty > 0.33
+    assert multiplied == pytest.approx(0.3, abs=0.002)
 
 
 def trace_by_loops(generated, z, images, z_mean):

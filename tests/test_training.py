@@ -634,7 +634,12 @@ def test_resumed_at_and_beyond_the_freezing_of_statistics_ends_with_the_same_bit
         assert_identical(everything(run.path), everything(whole.path))
 
 
-MATCHED = (*FROZEN, "model.lambda_statistics=1e4", "training.match_statistics_after=4")
+MATCHED = (
+    *FROZEN,
+    "model.lambda_statistics=1e4",
+    "model.statistics_rate=0.1",
+    "training.match_statistics_after=4",
+)
 
 
 def test_statistics_are_matched_from_their_epoch_on_and_resuming_changes_nothing(tmp_path):
