@@ -90,13 +90,14 @@ def discriminator_loss(real_logits, reconstructed_logits, generated_logits):
 
 
 def short_range_statistics(probabilities):
-    """What an image, rounded to phases, has of each phase, how often neighbours differ in it, and its short chords.
+    """What an image, rounded to phases, has of each phase, how its neighbouring pixels differ, and its short chords.
 
     Of each phase the volume fraction; of each channel the share of pairs of pixels one of which is of the phase and the
-    other is not, for the four pairs of neighbours: beside, below, and on both diagonals; of each phase the chords of 1,
-    2 and 3 pixels, along rows and along columns, as shares of the places where one would have room. A stray pixel is a
-    chord of one pixel both ways. Rounding lets the gradient through as if it were none (the straight-through
-    estimator): what is measured is what users get.
+    other is not, for the four pairs of neighbours: beside, below, and on both diagonals; of each phase the share of
+    squares of 2 × 2 pixels that are all of it, which together with fractions and pairs is its Euler number; of each
+    phase the chords of 1, 2 and 3 pixels, along rows and along columns, as shares of the places where one would have
+    room. A stray pixel is a chord of one pixel both ways. Rounding lets the gradient through as if it were none (the
+    straight-through estimator): what is measured is what users get.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def short_range_statistics(probabilities):
     Returns
     -------
     (batch, k) float in [0, 1]
-        k is 18 for two phases, 11 times the number of phases for more.
+        k is 20 for two phases, 12 times the number of phases for more.
     """
     channels = probabilities.shape[-1]
     if channels == 1:

@@ -343,7 +343,7 @@ def test_statistics_are_matched_while_it_is_asked_for(images, weight):
     plain, matching = make(), make(**{weight: 50.0})
     draws = plain.draw(tf.constant(0, tf.int64), len(images))
     assert forward(matching, images) == forward(plain, images)
-    matching.material_statistics = np.linspace(0.1, 0.5, 36, dtype=np.float32).reshape(2, 18)
+    matching.material_statistics = np.linspace(0.1, 0.5, 40, dtype=np.float32).reshape(2, 20)
     frozen = {"batch_statistics": False}
     before, after = (
         {k: float(v) for k, v in each.compute_losses(images, images, draws, **frozen).items()}
@@ -370,7 +370,7 @@ def test_multipliers_of_statistics_move_and_count(images):
     model = make(lambda_statistics=50.0, statistics_rate=0.01)
     draws = model.draw(tf.constant(0, tf.int64), len(images))
     generated = losses.short_range_statistics(model.generator(draws.z_noise))
-    model.material_statistics = np.stack([np.full(18, 0.3), np.full(18, 0.02)]).astype(np.float32)
+    model.material_statistics = np.stack([np.full(20, 0.3), np.full(20, 0.02)]).astype(np.float32)
     found = [
         float(model.compute_losses(images, images, draws, batch_statistics=False)["generator_loss"])
         for _ in range(2)

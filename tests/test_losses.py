@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from scipy import integrate, special, stats
 
-from davegan_tf import descriptors, losses
+from davegan_tf import descriptors, losses, topology
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def chord_shares(inside, longest):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_statistics_are_fractions_differing_neighbours_and_short_chords(rng, channels):
+def test_statistics_are_fractions_differing_neighbours_squares_and_short_chords(rng, channels):
     labels, probabilities = labels_of(rng, channels=channels)
     found = losses.short_range_statistics(tf.constant(probabilities)).numpy()
     phases = [labels == phase for phase in ([1, 0] if channels == 1 else range(channels))]
@@ -270,6 +270,9 @@ def test_statistics_are_fractions_differing_neighbours_and_short_chords(rng, cha
     ):
         for inside in phases[:channels]:
             expected.append((inside[first] != inside[second]).mean(axis=(1, 2)))
+    for inside in phases:
+        squares = np.lib.stride_tricks.sliding_window_view(inside, (2, 2), axis=(1, 2))
+        expected.append(squares.all(axis=(3, 4)).mean(axis=(1, 2)))
     for turned in (phases, [inside.swapaxes(1, 2) for inside in phases]):
         shares = [chord_shares(inside, 3) for inside in turned]
         expected += [each[:, length] for length in range(3) for each in shares]
@@ -278,6 +281,20 @@ def test_statistics_are_fractions_differing_neighbours_and_short_chords(rng, cha
     if channels == 1:
         density = (found[:, 2] * 36 + found[:, 3] * 35) / 71
         np.testing.assert_allclose(density, descriptors.interface_density(labels), atol=1e-12)
+
+
+def test_the_euler_number_is_among_the_statistics(rng):
+    """Pixels − pairs + squares, where no pixel of the phase lies on the rim."""
+    inside = np.pad(rng.random((5, 20, 30)) < 0.6, ((0, 0), (1, 1), (1, 1)))
+    found = losses.short_range_statistics(tf.constant(inside[..., None], tf.float64)).numpy().T
+    pixels, beside, below, squares = (
+        share * places
+        for share, places in zip(found[[0, 2, 3, 6]], (704, 682, 672, 651), strict=True)
+    )
+    # Of 2 · pixels neighbours in one direction each differing pair has one, every other pair two.
+    pairs = 2 * pixels - (beside + below) / 2
+    expected = topology.euler_number_density(inside)
+    np.testing.assert_allclose((pixels - pairs + squares) / 704, expected, atol=1e-12)
 
 
 def test_the_gradient_knows_a_stray_pixel_from_a_straight_boundary():
