@@ -28,7 +28,7 @@ STD_TRANSFORMS = {
 
 
 class Draws(NamedTuple):
-    """All random numbers of one step, as ``davegan_tf.davegan.Draws``."""
+    """All random numbers of one step, as ``davegan_tf.draws.Draws``."""
 
     posterior_noise: torch.Tensor  # (batch, latent_dim) N(0, 1)
     z_noise: torch.Tensor  # (batch, latent_dim) N(0, 1)

@@ -27,6 +27,7 @@ VARIANTS = {
     "base": Variant("our settings", ()),
     "tiles": Variant("D is shown the encoded tiles, as in the paper", ("data.real_sampling=same",)),
     "crops": Variant("crops are encoded, too", ("data.sampling=crops", "data.real_sampling=same")),
+    "not_turned": Variant("D is shown no turned crops", ("data.real_turned=false",)),
     "translated": Variant("T on", ("augmentation.translation_std=0.125",)),
     "narrow": Variant("D as in the layer tables", ("model.discriminator_width=1",)),
     "wide": Variant("D four times as wide", ("model.discriminator_width=4",)),

@@ -65,6 +65,12 @@ class Data(_Strict):
         "reconstructed, as in the paper, or tiles or crops of its own. With tiles for the encoder "
         "and crops for the discriminator, samples learn from the whole micrograph.",
     )
+    real_turned: bool = Field(
+        False,
+        description="Whether every second of the discriminator's own images, in the mean, is turned by 180°, "
+        "which changes neither S2 nor chords; with real_sampling tiles or crops. Not for a material "
+        "in which up and down differ.",
+    )
     holdout: float | None = Field(
         None,
         gt=0,

@@ -1,17 +1,13 @@
 """The hybrid model: encoder, generator and discriminator trained together (Section 3, Figures 1 and 2)."""
 
-from typing import NamedTuple
-
 import keras
 import tensorflow as tf
 
 from davegan_tf import augmentation, losses
 from davegan_tf.distribution import this_replica
+from davegan_tf.draws import Draws, draw_latent, draw_step
 from davegan_tf.networks import Discriminator, Encoder, Generator, run_stack
 from davegan_tf.normalization import NORMALIZATIONS
-
-# One stream of random numbers per kind of draw; a step owns the seeds STREAMS · step … STREAMS · step + STREAMS − 1.
-STREAMS = 8
 
 # What a step reports: the losses of Eq. 1, 6, 7 and their terms, and D's mean answer for the three sets.
 LOGS = (
@@ -40,46 +36,6 @@ CHOICES = {
     "discriminator_output_normalization": (*NORMALIZATIONS, "none"),
     "encoder_output_activation": ("leaky_relu", "linear"),
 }
-
-
-class Draws(NamedTuple):
-    """All random numbers of one training step."""
-
-    posterior_noise: tf.Tensor  # (batch, latent_dim) N(0, 1), the reparametrisation of z_vae
-    z_noise: tf.Tensor  # (batch, latent_dim) N(0, 1), the prior's z
-    shifts: tf.Tensor  # (3, batch, 2) int32 pixels, T of real, reconstructed and generated images
-    u_mean: tf.Tensor  # (batch, latent_dim) U(0, 1), of T_μ
-    u_std: tf.Tensor  # (batch, latent_dim) U(0, 1), of T_σ
-    prior_normal: tf.Tensor  # (prior_draws, latent_dim) N(0, 1), of the sampled prior
-
-    def of(self, replica):
-        """Those of a replica's part of the batch; the prior is the same for all."""
-        return self._replace(
-            posterior_noise=replica.own(self.posterior_noise),
-            z_noise=replica.own(self.z_noise),
-            shifts=replica.own(self.shifts, axis=1),
-            u_mean=replica.own(self.u_mean),
-            u_std=replica.own(self.u_std),
-        )
-
-
-def random_uniform(shape, seed, stream):
-    """U(0, 1), both ends excluded, as a pure function of (seed, stream).
-
-    Made of random bits, on which eager mode, graphs and XLA agree; on TensorFlow's normal numbers they do not.
-
-    Parameters
-    ----------
-    shape : sequence of int, or int32 tensor
-    seed, stream : int or () integer tensor
-
-    Returns
-    -------
-    float32 tensor
-    """
-    key = tf.stack([tf.cast(seed, tf.int64), tf.cast(stream, tf.int64)])
-    bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
-    return (tf.cast(tf.bitwise.right_shift(bits, 9), tf.float32) + 0.5) * 2.0**-23
 
 
 @keras.saving.register_keras_serializable("davegan_tf")
@@ -309,8 +265,7 @@ class DAVEGAN(keras.Model):
 
     def sample_latent(self, count, seed):
         """Latent vectors of the prior: (count, latent_dim) float32, N(0, 1), a pure function of the seed."""
-        # The last stream of step 0, which no draw of the training takes.
-        return tf.math.ndtri(random_uniform((count, self.latent_dim), seed, STREAMS - 1))
+        return draw_latent((count, self.latent_dim), seed)
 
     def call(self, images, training=False):
         """The VAE: reconstruction of the images."""
@@ -330,24 +285,8 @@ class DAVEGAN(keras.Model):
         -------
         Draws
         """
-
-        def uniform(index, shape):
-            return random_uniform(shape, self.seed, STREAMS * step + index)
-
-        def normal(index, shape):
-            return tf.math.ndtri(uniform(index, shape))
-
-        latent = (batch_size, self.latent_dim)
-        return Draws(
-            posterior_noise=normal(0, latent),
-            z_noise=normal(1, latent),
-            shifts=augmentation.round_translation(
-                normal(2, (3, batch_size, 2)), self.translation_std_pixels
-            ),
-            u_mean=uniform(3, latent),
-            u_std=uniform(4, latent),
-            prior_normal=normal(5, (self.prior_draws, self.latent_dim)),
-        )
+        arguments = batch_size, self.latent_dim, self.translation_std_pixels, self.prior_draws
+        return draw_step(self.seed, step, *arguments)
 
     def compute_losses(self, images, real_images, draws, run=run_stack, batch_statistics=True):
         """Forward pass of all three models in training mode: every loss of Eq. 1–9.

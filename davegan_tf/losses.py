@@ -93,11 +93,11 @@ def short_range_statistics(probabilities):
     """What an image, rounded to phases, has of each phase, how its neighbouring pixels differ, and its short chords.
 
     Of each phase the volume fraction; of each channel the share of pairs of pixels one of which is of the phase and the
-    other is not, for the four pairs of neighbours: beside, below, and on both diagonals; of each phase the share of
-    squares of 2 × 2 pixels that are all of it, which together with fractions and pairs is its Euler number; of each
-    phase the chords of 1, 2 and 3 pixels, along rows and along columns, as shares of the places where one would have
-    room. A stray pixel is a chord of one pixel both ways. Rounding lets the gradient through as if it were none (the
-    straight-through estimator): what is measured is what users get.
+    other is not, for the four pairs of neighbours: beside, below, and on both diagonals; of each phase its corners, as
+    the share of squares of 2 × 2 pixels with one pixel of it; of each phase the chords of 1, 2 and 3 pixels, along rows
+    and along columns, as shares of the places where one would have room. A stray pixel is a chord of one pixel both
+    ways, the end of a thin line has two corners; and corners with pairs make the Euler number (Gray, 1971). Rounding
+    lets the gradient through as if it were none (the straight-through estimator): what is measured is what users get.
 
     Parameters
     ----------
@@ -107,6 +107,10 @@ def short_range_statistics(probabilities):
     -------
     (batch, k) float in [0, 1]
         k is 20 for two phases, 12 times the number of phases for more.
+
+    References
+    ----------
+    S. B. Gray, Local properties of binary images in two dimensions, IEEE Transactions on Computers C-20, 1971.
     """
     channels = probabilities.shape[-1]
     if channels == 1:
@@ -121,11 +125,16 @@ def short_range_statistics(probabilities):
         (images[:, 1:, 1:], images[:, :-1, :-1]),
         (images[:, 1:, :-1], images[:, :-1, 1:]),
     )
-    maps = [phases, *(a + b - 2.0 * a * b for a, b in pairs)]
-    across = phases[:, :, 1:] * phases[:, :, :-1]
-    maps.append(across[:, 1:] * across[:, :-1])
+    maps = [phases, *(_one_and_none(*pair)[0] for pair in pairs)]
+    one, none = _one_and_none(phases[:, :, 1:], phases[:, :, :-1])
+    maps.append(one[:, 1:] * none[:, :-1] + none[:, 1:] * one[:, :-1])
     maps += [*_chords(phases), *_chords(tf.transpose(phases, [0, 2, 1, 3]))]
     return tf.concat([tf.reduce_mean(each, axis=(1, 2)) for each in maps], axis=-1)
+
+
+def _one_and_none(a, b):
+    """Whether exactly one of two pixels is of a phase, and whether none is."""
+    return a + b - 2.0 * a * b, (1.0 - a) * (1.0 - b)
 
 
 def _chords(inside):

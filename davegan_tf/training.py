@@ -104,11 +104,14 @@ class _Session:
         self.config, self.run_folder = config, run
         self.micrograph, self.distribution = micrograph, distribution
         self.model = distribution.build(build_model, config, micrograph.n_phases)
-        self.positions = _positions(config, micrograph, config.data.sampling)
+        self.images = micrograph.images
+        self.positions = _positions(config, self.images, config.data.sampling)
         self.real_positions = self.positions
         if config.data.real_sampling != "same":
+            if config.data.real_turned:
+                self.images = np.concatenate([self.images, self.images[:, ::-1, ::-1]])
             self.real_positions = _positions(
-                config, micrograph, config.data.real_sampling, stream=1
+                config, self.images, config.data.real_sampling, stream=1
             )
         self.total = self.positions.steps(config.training.epochs)
         self.frozen_from = self._chunk_from(config.training.freeze_statistics_after)
@@ -251,14 +254,14 @@ class _Session:
         steps = math.ceil(STATISTICS_IMAGES / self.config.training.batch_size)
         found = []
         for positions in np.array_split(self.real_positions.positions(0, steps), STATISTICS_PARTS):
-            labels = cut(self.micrograph.images, positions.reshape(-1, 3), data.image_size)
+            labels = cut(self.images, positions.reshape(-1, 3), data.image_size)
             found.extend(short_range_statistics(encode_phases(labels, n_phases)).numpy())
         return np.stack([np.mean(found, axis=0), np.var(found, axis=0)])
 
     def _compile(self):
         training = self.config.training
-        images, n_phases = self.micrograph.images, self.micrograph.n_phases
-        chunk = Chunk(self.model, images, n_phases, training.backend, self.distribution)
+        n_phases = self.micrograph.n_phases
+        chunk = Chunk(self.model, self.images, n_phases, training.backend, self.distribution)
         seconds = chunk.compile(min(training.chunk_steps, self.total), training.batch_size)
         self.seconds["compilation"] += seconds
         for observer in self.observers:
@@ -297,9 +300,9 @@ class _Session:
         self.run_folder.write_manifest(finished=True, step=step, logit_divisor=divisor)
 
 
-def _positions(config, micrograph, sampling, stream=0):
-    shape, side = micrograph.images.shape, config.data.image_size
-    return BatchPositions(shape, side, sampling, config.training.batch_size, config.seed, stream)
+def _positions(config, images, sampling, stream=0):
+    side, batch = config.data.image_size, config.training.batch_size
+    return BatchPositions(images.shape, side, sampling, batch, config.seed, stream)
 
 
 def recalibrate(model, config, micrograph):
@@ -308,7 +311,7 @@ def recalibrate(model, config, micrograph):
     The encoder sees the training tiles, the generator z of the prior and z of the encoder in turn, in batches of the
     training's size.
     """
-    positions = _positions(config, micrograph, config.data.sampling)
+    positions = _positions(config, micrograph.images, config.data.sampling)
     rng = np.random.default_rng((config.seed, 1))
     batches = [
         encode_phases(cut(micrograph.images, batch, config.data.image_size), micrograph.n_phases)

@@ -257,7 +257,7 @@ def chord_shares(inside, longest):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_statistics_are_fractions_differing_neighbours_squares_and_short_chords(rng, channels):
+def test_statistics_are_fractions_differing_neighbours_corners_and_short_chords(rng, channels):
     labels, probabilities = labels_of(rng, channels=channels)
     found = losses.short_range_statistics(tf.constant(probabilities)).numpy()
     phases = [labels == phase for phase in ([1, 0] if channels == 1 else range(channels))]
@@ -272,7 +272,7 @@ def test_statistics_are_fractions_differing_neighbours_squares_and_short_chords(
             expected.append((inside[first] != inside[second]).mean(axis=(1, 2)))
     for inside in phases:
         squares = np.lib.stride_tricks.sliding_window_view(inside, (2, 2), axis=(1, 2))
-        expected.append(squares.all(axis=(3, 4)).mean(axis=(1, 2)))
+        expected.append((squares.sum(axis=(3, 4)) == 1).mean(axis=(1, 2)))
     for turned in (phases, [inside.swapaxes(1, 2) for inside in phases]):
         shares = [chord_shares(inside, 3) for inside in turned]
         expected += [each[:, length] for length in range(3) for each in shares]
@@ -284,17 +284,19 @@ def test_statistics_are_fractions_differing_neighbours_squares_and_short_chords(
 
 
 def test_the_euler_number_is_among_the_statistics(rng):
-    """Pixels − pairs + squares, where no pixel of the phase lies on the rim."""
+    """(Q1 − Q3 + 2 QD) / 4 of the squares with one, three and two diagonal pixels, where none lies on the rim."""
     inside = np.pad(rng.random((5, 20, 30)) < 0.6, ((0, 0), (1, 1), (1, 1)))
     found = losses.short_range_statistics(tf.constant(inside[..., None], tf.float64)).numpy().T
-    pixels, beside, below, squares = (
+    beside, below, diagonal, other, one, three = (
         share * places
-        for share, places in zip(found[[0, 2, 3, 6]], (704, 682, 672, 651), strict=True)
+        for share, places in zip(found[2:8], (682, 672, 651, 651, 651, 651), strict=True)
     )
-    # Of 2 · pixels neighbours in one direction each differing pair has one, every other pair two.
-    pairs = 2 * pixels - (beside + below) / 2
-    expected = topology.euler_number_density(inside)
-    np.testing.assert_allclose((pixels - pairs + squares) / 704, expected, atol=1e-12)
+    # A square with two pixels side by side has two differing pairs along its sides, each of them in two squares, and
+    # two across; one with two diagonal pixels four and none; one with one or three two and one.
+    two = (diagonal + other - one - three) / 2
+    diagonals = (2 * (beside + below) - 2 * (one + three) - 2 * two) / 4
+    expected = topology.euler_number_density(inside) * 704
+    np.testing.assert_allclose((one - three + 2 * diagonals) / 4, expected, atol=1e-9)
 
 
 def test_the_gradient_knows_a_stray_pixel_from_a_straight_boundary():

@@ -535,6 +535,23 @@ def test_training_gives_the_discriminator_its_own_crops(monkeypatch, tmp_path):
         assert (encoded == real).all() == (sampling == "same")
 
 
+def test_every_second_image_of_the_discriminators_own_is_turned(monkeypatch, tmp_path):
+    seen = []
+
+    def run(self, positions, real_positions=None):
+        seen.append((self.labels.numpy(), positions, real_positions))
+        return dict.fromkeys(LOGS, 1.0) | {"finite_steps": len(positions)}
+
+    monkeypatch.setattr(Chunk, "run", run)
+    source = ("data.source=grains", "data.micrograph_size=80", "training.batch_size=2")
+    config, data = tiny("data.real_sampling=crops", "data.real_turned=true", *source)
+    training.train(config, data, RunFolder(tmp_path / "run"))
+    images, encoded, real = zip(*seen[1:], strict=True)
+    np.testing.assert_array_equal(images[0], [data.images[0], np.rot90(data.images[0], 2)])
+    assert np.unique(np.concatenate(encoded)[..., 0]).tolist() == [0]
+    assert np.concatenate(real)[..., 0].mean() == pytest.approx(0.5, abs=0.3)
+
+
 @pytest.mark.parametrize("n_phases", [2, 3])
 def test_a_chunk_cuts_as_the_dataset_does(n_phases):
     from davegan_tf.dataset import BatchPositions, cut, encode_phases
