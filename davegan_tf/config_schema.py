@@ -153,7 +153,7 @@ class Model(_Strict):
         0.0,
         ge=0,
         description="Weight in L_Gen of how far generated images are from the material in means and "
-        "variances of volume fractions, of how often neighbouring pixels differ and of the shortest "
+        "variances of volume fractions, of how often neighbouring pixels differ, of corners and short "
         "chords (χ²), which batch normalisation hides from the discriminator. Acts from "
         "training.match_statistics_after on; not in the paper.",
     )
