@@ -25,8 +25,8 @@ E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and recons
 φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
   as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;
-  both relative to what chance gives for the two images' phase fractions. Turned by 180° a sample is no copy any more:
-  where the share stays, samples are near by their structure.
+  both relative to what chance gives for the two images' phase fractions. Turned by 180° a sample is no copy any more,
+  unless the model learnt from turned crops (data.real_turned): then a copy may show in either share.
 floor: for E_rec, E_gen and the last three what real crops get; else the standard error that the size of the micrograph
   leaves in its own mean, from halves without a common pixel. noise: white noise of the same φ.
 ratio: value over floor (more is better: floor over value); PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}.

@@ -101,7 +101,8 @@ class Copies:
     against the other, mean of the four ways to halve the micrograph along its sides, and one hundredth at least.
 
     ``turned`` is the share once all samples are turned by 180°. S2 and chords stay, and a copy is one no more: what is
-    near then, too, is near by its structure.
+    near then, too, is near by its structure. Of a model that was shown turned crops (``data.real_turned``) a copy may
+    show in either share.
     """
 
     def __init__(self, generated, noise, real, seed):
