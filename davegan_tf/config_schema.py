@@ -113,6 +113,11 @@ class Data(_Strict):
     )
     unit: str | None = Field("um", description="Unit of pixel_size: um (micrometre), nm, …")
 
+    @property
+    def shows_turned(self) -> bool:
+        """Whether D is shown the material turned by 180°, too."""
+        return self.real_turned and self.real_sampling != "same"
+
     @model_validator(mode="after")
     def _consistent(self):
         if self.threshold is not None and self.phases is not None:

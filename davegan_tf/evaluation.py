@@ -44,6 +44,7 @@ def evaluate(
     *,
     n_phases: int,
     reference: Labels | None = None,
+    turned: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Measure reconstructions and samples against the micrograph.
@@ -60,6 +61,9 @@ def evaluate(
     n_phases : int, ≥ 2
     reference : (n_images, height, width) int, optional
         What tiles and real crops are cut from: by default the training data, with a holdout what was held out.
+    turned : bool
+        Whether the model was shown the training data turned by 180°, too (``data.real_turned``): copies of either are
+        searched for.
     seed : int, ≥ 0
         Of the crops, of white noise and of the resampling.
 
@@ -90,7 +94,7 @@ def evaluate(
     _check_shapes(training, reference, reconstructed, generated)
     rng = np.random.default_rng(seed)
     side, phases = generated.shape[1], measures.evaluated_phases(n_phases)
-    real = RealPieces(training, reference, side, 2 * len(generated), n_phases, seed)
+    real = RealPieces(training, reference, side, 2 * len(generated), n_phases, seed, turned)
     noise = measures.white_noise(real.fractions, generated.shape, np.random.default_rng(seed))
     crops, tiles, noises = (
         scorecard.describe(labels, n_phases) for labels in (real.crops, real.tiles, noise)

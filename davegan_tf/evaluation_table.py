@@ -25,8 +25,8 @@ E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and recons
 φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
   as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;
-  both relative to what chance gives for the two images' phase fractions. Turned by 180° a sample is no copy any more,
-  unless the model learnt from turned crops (data.real_turned): then a copy may show in either share.
+  both relative to what chance gives for the two images' phase fractions, and both also turned by 180° where the model
+  learnt from turned crops (data.real_turned). Mirrored, a sample is no copy any more.
 floor: for E_rec, E_gen and the last three what real crops get; else the standard error that the size of the micrograph
   leaves in its own mean, from halves without a common pixel. noise: white noise of the same φ.
 ratio: value over floor (more is better: floor over value); PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}.
@@ -87,8 +87,8 @@ def _row(name, record, published):
     if "images" in record:
         values = zip(record["images"].values(), record["real"].values(), strict=True)
         label += f" ({'; '.join(f'{mine:.3g}, real {real:.3g}' for mine, real in values)})"
-    if record.get("turned") is not None:
-        label += f" ({_number(record['turned'])} turned by half)"
+    if record.get("mirrored") is not None:
+        label += f" ({_number(record['mirrored'])} mirrored)"
     floor, interval = record["floor"], record["interval"]
     return (
         f"  {label}",

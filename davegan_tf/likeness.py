@@ -1,6 +1,9 @@
 """Are samples diverse, do they cover the material, are they copies? Records of :mod:`davegan_tf.similarity`."""
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from davegan_tf import records, scorecard, similarity
 from davegan_tf.real_pieces import RealPieces
@@ -69,9 +72,33 @@ def coverage(generated, noise, real, rng):
     )
 
 
+class Found(NamedTuple):
+    """The piece of the training data that is most like each image.
+
+    nearest : davegan_tf.similarity.Nearest
+        Of an image turned by 180° itself, where ``turned``.
+    turned : (n,) bool
+    """
+
+    nearest: similarity.Nearest
+    turned: NDArray[np.bool_]
+
+
+def _search(images, real, exclude=None):
+    """Of a model that was shown the training data turned by 180°, too, both are searched (by turning the image)."""
+    ways = [images, images[:, ::-1, ::-1]] if real.turned else [images]
+    found = [similarity.nearest_places(way, real.training, real.n_phases, exclude) for way in ways]
+    turned = found[-1].relative < found[0].relative
+    chosen = [
+        np.where(turned.reshape(-1, *[1] * (upright.ndim - 1)), other, upright)
+        for upright, other in zip(found[0], found[-1], strict=True)
+    ]
+    return Found(similarity.Nearest(*chosen), turned)
+
+
 def _relative_distances(images, real, exclude=None):
     """To the piece of the training data that is most like each image, relative to chance."""
-    found = similarity.nearest_places(images, real.training, real.n_phases, exclude).relative
+    found = _search(images, real, exclude).nearest.relative
     return found[~np.isnan(found)]
 
 
@@ -84,7 +111,7 @@ def _shares_between_halves(real, seed):
             continue
         for seen, unseen in (halves, halves[::-1]):
             seen, unseen = (
-                RealPieces(half, half, real.side, CROPS_OF_A_HALF, real.n_phases, seed)
+                RealPieces(half, half, real.side, CROPS_OF_A_HALF, real.n_phases, seed, real.turned)
                 for half in (seen, unseen)
             )
             own = _relative_distances(seen.crops, seen, seen.places)
@@ -100,14 +127,13 @@ class Copies:
     since no two parts of a micrograph are quite alike. The floor is what that gives: the share for crops of one half
     against the other, mean of the four ways to halve the micrograph along its sides, and one hundredth at least.
 
-    ``turned`` is the share once all samples are turned by 180°. S2 and chords stay, and a copy is one no more: what is
-    near then, too, is near by its structure. Of a model that was shown turned crops (``data.real_turned``) a copy may
-    show in either share.
+    ``mirrored`` is the share once all samples are mirrored, left to right. A copy is one no more, while the structure
+    stays (but for a slant): what is near then, too, is near because the structure is simple.
     """
 
     def __init__(self, generated, noise, real, seed):
-        self.of_samples = similarity.nearest_places(generated, real.training, real.n_phases)
-        self.turned = _relative_distances(generated[:, ::-1, ::-1], real)
+        self.of_samples = _search(generated, real)
+        self.mirrored = _relative_distances(generated[:, :, ::-1], real)
         self.noise = _relative_distances(noise[:NOISE_SEARCHED], real)
         # What was held out has no pixel of the training data.
         self.crops = _relative_distances(real.crops, real, None if real.held_out else real.places)
@@ -117,7 +143,7 @@ class Copies:
     def record(self, rng):
         if not len(self.crops):
             return records.undefined()
-        distances = self.of_samples.relative
+        distances = self.of_samples.nearest.relative
         summary = similarity.memorisation(distances, self.crops)
         threshold, value = summary.pop("threshold"), summary.pop("share")
         floor = max(MEMORISED_FLOOR, float(np.mean(self.floors)))
@@ -130,20 +156,22 @@ class Copies:
                 similarity.memorised_share(distances[draw], threshold) / floor for draw in draws
             ),
             "threshold": threshold,
-            "turned": similarity.memorised_share(self.turned, threshold),
+            "mirrored": similarity.memorised_share(self.mirrored, threshold),
             **summary,
         }
 
     def nearest(self, count):
-        """The most alike pairs, JSON-ready: number of the sample, place, shift and distance."""
-        chosen = similarity.nearest_pairs(self.of_samples.relative, count)
+        """The most alike pairs, JSON-ready: number of the sample, whether it is turned, place, shift and distance."""
+        found, turned = self.of_samples
+        chosen = similarity.nearest_pairs(found.relative, count)
         return [
             {
                 "sample": int(index),
-                "place": self.of_samples.place[index].tolist(),
-                "shift": self.of_samples.shift[index].tolist(),
-                "distance": float(self.of_samples.distance[index]),
-                "relative": float(self.of_samples.relative[index]),
+                "turned": bool(turned[index]),
+                "place": found.place[index].tolist(),
+                "shift": found.shift[index].tolist(),
+                "distance": float(found.distance[index]),
+                "relative": float(found.relative[index]),
             }
             for index in chosen
         ]

@@ -80,6 +80,7 @@ def measure(model, micrograph, count, seed, holdout, filter_size):
         generated,
         n_phases=model.n_phases,
         reference=reference if holdout else None,
+        turned=model.config.data.shows_turned,
         seed=seed,
     )
     result = {"data": micrograph.title, "step": model.step, "filter": filter_size, **result}

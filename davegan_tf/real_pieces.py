@@ -43,6 +43,8 @@ class RealPieces:
         Number of crops.
     n_phases : int
     seed : int
+    turned : bool
+        Whether the model was shown ``training`` turned by 180°, too.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class RealPieces:
         count: int,
         n_phases: int,
         seed: int,
+        turned: bool = False,
     ):
         self.training, self.reference, self.n_phases = training, reference, n_phases
+        self.turned = turned
         self.side, self.held_out = side, reference is not training
         crops = BatchPositions(reference.shape, side, "crops", count, seed)
         self.places = crops.positions(0, 1)[0]

@@ -204,8 +204,8 @@ def _details(record: Mapping[str, Any]) -> Iterable[str]:
             parts.append(f"ratio {ratios[phase]:.3g}")
         if parts:
             yield (f"phase {phase}: " if phase else "") + ", ".join(parts)
-    if record.get("turned") is not None:
-        yield f"turned by 180°: {record['turned']:.3g}"
+    if record.get("mirrored") is not None:
+        yield f"mirrored: {record['mirrored']:.3g}"
 
 
 def _ratio_drawn(name: str, record: Mapping[str, Any]) -> str:

@@ -104,6 +104,9 @@ def nearest_section(result: Mapping[str, Any], pictures: Pictures) -> str:
         where = f"row {row}, column {column}"
         if len(pictures.training) > 1:
             where = f"image {number}, {where}"
+        if pair.get("turned"):
+            piece = piece[::-1, ::-1]
+            where += ", turned by 180°"
         if any(pair["shift"]):
             where += f", shifted by {pair['shift'][0]} rows and {pair['shift'][1]} columns"
         text = (
@@ -125,9 +128,9 @@ def nearest_section(result: Mapping[str, Any], pictures: Pictures) -> str:
     return f"""\
 <h2>Samples most like the training data</h2>
 <p>Left a sample, right the piece of the training data that agrees with it in the most pixels, also shifted \
-periodically as the training's augmentation does; the most alike pairs first. Copies would be seen here. The relative \
-distance is the share of differing pixels over what chance gives for these phase fractions: 0 is a copy, 1 has nothing \
-in common.{limit}</p>
+periodically as the training's augmentation does, and turned by 180° where the model learnt from turned crops; the \
+most alike pairs first. Copies would be seen here. The relative distance is the share of differing pixels over what \
+chance gives for these phase fractions: 0 is a copy, 1 has nothing in common.{limit}</p>
 <div class="gallery">
 {_joined(pairs)}
 </div>"""

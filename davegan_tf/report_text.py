@@ -42,7 +42,7 @@ MEASURES = {
     "pixels over what chance gives. Low values: part of the material is never generated.",
     "memorisation": "Share of samples nearer to a piece of the training data than 99 % of real crops are to other "
     "places of the micrograph, by the same distance. High values: the model copies, or, "
-    "where samples turned by 180° have as high a share, its structures are simpler than the material.",
+    "where mirrored samples have as high a share, its structures are simpler than the material.",
     "volume_fraction": "Distance between the mean phase fraction φ of the images and of real crops.",
     "volume_fraction_spread": "The same for the spread of φ from image to image.",
     "autocovariance_8": "Two-point correlation without the phase fraction, at lags up to 8 pixels: size and shape of "

@@ -142,7 +142,7 @@ def read_result(job: Job, runs: Path) -> dict[str, Any]:
     evaluation = json.loads(folder.evaluation.read_text("utf-8"))
     manifest = folder.read_manifest()
     kept = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "strict_ratio")
-    kept += ("passed", "per_phase", "images", "real", "turned")
+    kept += ("passed", "per_phase", "images", "real", "mirrored")
     return {
         "config": job.config,
         "seed": job.seed,

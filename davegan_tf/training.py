@@ -108,7 +108,7 @@ class _Session:
         self.positions = _positions(config, self.images, config.data.sampling)
         self.real_positions = self.positions
         if config.data.real_sampling != "same":
-            if config.data.real_turned:
+            if config.data.shows_turned:
                 self.images = np.concatenate([self.images, self.images[:, ::-1, ::-1]])
             self.real_positions = _positions(
                 config, self.images, config.data.real_sampling, stream=1

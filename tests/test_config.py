@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from davegan_tf.config import Config, dump_config, find_config, load_config, packaged_configs
+from davegan_tf.config_schema import Data
 from davegan_tf.errors import InputError
 
 SOURCE = "data:\n  source: alloy\n"
@@ -85,6 +86,15 @@ def test_name_is_the_file_name_unless_given():
 
 def test_section_without_keys_and_byte_order_mark():
     assert load("\ufeff" + SOURCE + "model:\n  # beta: 3\n").model == load(SOURCE).model
+
+
+@pytest.mark.parametrize(
+    ("sampling", "turned", "shown"),
+    [("crops", True, True), ("tiles", True, True), ("crops", False, False), ("same", True, False)],
+)
+def test_turned_crops_are_shown_among_the_discriminators_own(sampling, turned, shown):
+    data = Data(source="grains", real_sampling=sampling, real_turned=turned)
+    assert data.shows_turned is shown
 
 
 def test_config_is_frozen():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from davegan_tf import measures
+from davegan_tf import measures, similarity
 from davegan_tf.dataset import BatchPositions, cut, tile_positions
 from davegan_tf.errors import InputError
 from davegan_tf.evaluation import PAPER_TABLE_4, evaluate
@@ -123,7 +123,7 @@ def test_copied_tiles_fail_memorisation_however_shifted(of_copies, micrograph):
     assert samples["E_gen"]["value"] == pytest.approx(0, abs=1e-12)
     assert samples["memorisation"]["value"] == 1
     assert samples["memorisation"]["passed"] is False
-    assert samples["memorisation"]["turned"] < 0.5
+    assert samples["memorisation"]["mirrored"] < 0.5
     assert samples["memorisation"]["smallest"] == pytest.approx(0, abs=1e-12)
     for pair in of_copies["nearest"]:
         assert pair["distance"] == 0
@@ -132,6 +132,42 @@ def test_copied_tiles_fail_memorisation_however_shifted(of_copies, micrograph):
             tiles(micrograph)[pair["sample"]], (pair["sample"], 3 * pair["sample"]), axis=(0, 1)
         )
         np.testing.assert_array_equal(np.roll(piece, pair["shift"], axis=(0, 1)), copy)
+
+
+def test_turned_copies_fail_memorisation_of_a_model_that_was_shown_turned_crops(micrograph):
+    copies = tiles(micrograph)[:SAMPLES]
+    copies[::2] = copies[::2, ::-1, ::-1]
+    upright, both = (
+        run(micrograph, generated=copies, turned=turned)["samples"]["memorisation"]
+        for turned in (False, True)
+    )
+    assert 0.5 <= upright["value"] < 0.75
+    assert both["value"] == 1
+    assert both["passed"] is False
+    assert both["mirrored"] < 0.5
+    # What real crops are held against has been searched the same way.
+    assert both["mean_real_crops"] < upright["mean_real_crops"]
+    assert both["smallest_real_crops"] <= upright["smallest_real_crops"]
+
+
+def test_pairs_say_which_samples_are_turned(micrograph):
+    copies = tiles(micrograph)[:SAMPLES]
+    copies[::2] = copies[::2, ::-1, ::-1]
+    pairs = run(micrograph, generated=copies, turned=True)["nearest"]
+    assert {pair["turned"] for pair in pairs} == {False, True}
+    for pair in pairs:
+        assert pair["distance"] == 0
+        assert pair["turned"] == (pair["sample"] % 2 == 0)
+        piece = similarity.window(micrograph, pair["place"], pair["shift"], SIDE)
+        copy = copies[pair["sample"]]
+        np.testing.assert_array_equal(piece[::-1, ::-1] if pair["turned"] else piece, copy)
+
+
+def test_new_material_is_no_copy_either_way(micrograph):
+    samples = np.concatenate([crops(material(seed=seed), 8) for seed in range(1, 25)])
+    memorisation = run(micrograph, generated=samples, turned=True)["samples"]["memorisation"]
+    assert memorisation["passed"]
+    assert memorisation["value"] < 0.1
 
 
 def test_constant_samples_fail_structure_diversity_and_coverage(micrograph):

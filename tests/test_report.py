@@ -316,14 +316,14 @@ def test_texts_from_outside_are_texts(grains, tmp_path):
     assert f"chord length ({NASTY})" in page.text()
 
 
-def test_the_share_of_turned_samples_stands_beside_the_memorised_share(grains, no_curves):
+def test_the_share_of_mirrored_samples_stands_beside_the_memorised_share(grains, no_curves):
     result, pictures = grains
-    turned = changed(result, name="memorisation", turned=0.125)
-    (_, label), *_ = Page(report.report(turned, pictures, title="t")).cells(
+    mirrored = changed(result, name="memorisation", mirrored=0.125)
+    (_, label), *_ = Page(report.report(mirrored, pictures, title="t")).cells(
         "samples", "memorisation"
     )
-    assert label == "memorised shareturned by 180°: 0.125"
-    assert "memorised share (0.125 turned by half)" in format_table(turned)
+    assert label == "memorised sharemirrored: 0.125"
+    assert "memorised share (0.125 mirrored)" in format_table(mirrored)
 
 
 def test_records_without_numbers_are_dashes(grains, no_curves):
@@ -401,7 +401,8 @@ def test_nearest_pairs_are_sample_and_what_it_was_copied_from(grains, no_curves)
     piece = pictures.training[0, 5 : 5 + SIDE, 9 : 9 + SIDE]
     tile = pictures.training[0, SIDE : 2 * SIDE, 2 * SIDE : 3 * SIDE]
     generated[7], generated[2] = piece, np.roll(tile, (3, 5), axis=(0, 1))
-    result = evaluate(pictures.training, pictures.reconstructed, generated, n_phases=2)
+    generated[9] = pictures.training[0, 20 : 20 + SIDE, 3 : 3 + SIDE][::-1, ::-1]
+    result = evaluate(pictures.training, pictures.reconstructed, generated, n_phases=2, turned=True)
     pictures = Pictures(**{**vars(pictures), "generated": generated})
     page = Page(report.report(result, pictures, title="t"))
     captions = [text for _, text in page.all("figcaption") if text.startswith("sample")]
@@ -411,8 +412,11 @@ def test_nearest_pairs_are_sample_and_what_it_was_copied_from(grains, no_curves)
     assert captions[1] == (
         "sample 7: 0.0 % of pixels differ from row 5, column 9; relative distance 0.00, counted as memorised"
     )
+    assert captions[2].startswith(
+        "sample 9: 0.0 % of pixels differ from row 20, column 3, turned by 180°; relative"
+    )
     images = page.images()
-    for number in (2, 7):
+    for number in (2, 7, 9):
         for name in ("Sample {} again", "Training data most like sample {}"):
             np.testing.assert_array_equal(
                 images[name.format(number)], to_grey(generated[number], 2)

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 import davegan_tf
 from cli.main import main
 from davegan_tf import evaluation, inference, latent, linkage, packaged, properties, trained_model
+from davegan_tf.config_schema import Data
 from davegan_tf.dataset import cut, decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.postprocessing import majority_filter
@@ -236,7 +237,9 @@ def test_the_scorecard_is_that_of_the_command(tmp_path):
     assert (result["holdout"], result["filter"], result["counts"]["tiles"]) == (True, 3, 4)
 
 
-def test_the_scorecard_is_that_of_tiles_and_samples(monkeypatch):
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_scorecard_is_that_of_tiles_and_samples(turned, monkeypatch):
+    monkeypatch.setattr(Data, "shows_turned", turned)
     model = davegan_tf.load("checkerboard")
     board = GENERATORS["checkerboard"](256)[np.newaxis]
     tiles = cut(board, tile_places(board, SIDE), SIDE)
@@ -256,7 +259,7 @@ def test_the_scorecard_is_that_of_tiles_and_samples(monkeypatch):
         reconstructed, inference.reconstruct_labels(model.keras_model, tiles, 2)
     )
     np.testing.assert_array_equal(generated, inference.generate_labels(model.keras_model, 4, 7))
-    assert named == {"n_phases": 2, "reference": None, "seed": 7}
+    assert named == {"n_phases": 2, "reference": None, "turned": turned, "seed": 7}
 
 
 def test_no_scorecard_by_other_data(tmp_path):
