@@ -15,8 +15,8 @@ LEAST_DIVERSITY = 0.8
 MEMORISED_FLOOR = 0.01
 # Images of white noise that are searched for copies: none is ever near.
 NOISE_SEARCHED = 32
-# Crops of each half of the training data, for the floor of memorisation.
-CROPS_OF_A_HALF = 128
+# Crops of each half of the training data, for the floor of memorisation: with half as many it depends on their draw.
+CROPS_OF_A_HALF = 256
 
 
 def diversity(generated, noise, real, rng):
