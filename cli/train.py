@@ -135,6 +135,13 @@ def _say_what(settings, micrograph, run):
         f"training: {settings.training.epochs} epochs, {positions.steps(settings.training.epochs)} steps"
         f" of {settings.training.batch_size} samples, seed {settings.seed}"
     )
+    late = settings.training.never_reached
+    if late:
+        keys = ", ".join(f"training.{name} {epoch}" for name, epoch in late.items())
+        click.echo(
+            f"note: not reached within {settings.training.epochs} epochs, so without effect: {keys}; to keep its part"
+            " in a training of another length, change it with training.epochs"
+        )
     click.echo(f"run folder: {run.path}; TensorBoard: tb_logs/{run.name}")
     _warn_of_stand_in(micrograph)
 

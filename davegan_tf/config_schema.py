@@ -339,6 +339,16 @@ class Training(_Strict):
         description="CPU threads; null: all. Bit-identical results need the same number.",
     )
 
+    @property
+    def never_reached(self) -> dict[str, int]:
+        """The keys ``…_after`` whose epoch comes after the last one, so that what they begin never acts."""
+        begins = {name: value for name, value in self if name.endswith("_after")}
+        return {
+            name: epoch
+            for name, epoch in begins.items()
+            if epoch is not None and epoch >= self.epochs
+        }
+
 
 class Config(_Strict):
     """A whole experiment."""

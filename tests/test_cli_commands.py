@@ -384,6 +384,20 @@ def test_dry_run_writes_nothing(desk, davegan, no_tensorflow, tree):
     assert "training: 99 epochs, 99 steps" in done.stdout
 
 
+@pytest.mark.parametrize(("epochs", "named"), [(99, True), (7001, False)])
+def test_settings_that_a_short_training_does_not_reach_are_named(
+    epochs, named, desk, davegan, no_tensorflow
+):
+    late = ("--set", "training.decay_after=7000", "--set", "training.freeze_statistics_after=98")
+    arguments = ("train", "--config", "quickstart.yaml", *late, "--epochs", epochs, "--dry-run")
+    done = davegan(*arguments, cwd=desk, env=no_tensorflow)
+    assert done.returncode == 0, done.stderr
+    note = f"note: not reached within {epochs} epochs, so without effect: "
+    assert (note in done.stdout) == named
+    assert ("training.decay_after 7000" in done.stdout) == named
+    assert "freeze_statistics_after" not in done.stdout
+
+
 def test_overwrite(desk, davegan, no_tensorflow, tree):
     """--overwrite is only done when the training starts: not by a dry run, not before an error."""
     before = tree(desk)
