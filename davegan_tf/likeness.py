@@ -15,8 +15,9 @@ LEAST_DIVERSITY = 0.8
 MEMORISED_FLOOR = 0.01
 # Images of white noise that are searched for copies: none is ever near.
 NOISE_SEARCHED = 32
-# Crops of each half of the training data, for the floor of memorisation: with half as many it depends on their draw.
-CROPS_OF_A_HALF = 256
+# For the floor of memorisation each half of the training data has as many crops as there are samples, and these at
+# least: of fewer it depends on their draw.
+LEAST_CROPS_OF_A_HALF = 64
 
 
 def diversity(generated, noise, real, rng):
@@ -104,14 +105,14 @@ def _relative_distances(images, real, exclude=None):
 
 def _shares_between_halves(real, seed):
     """Memorised share of crops of one half of the training data, had the model been trained on the other."""
-    images = real.training
+    images, count = real.training, max(LEAST_CROPS_OF_A_HALF, len(real.crops) // 2)
     for axis in (0,) if len(images) > 1 else (1, 2):
         halves = np.array_split(images, 2, axis=axis)
         if min(min(half.shape[1:]) for half in halves) < real.side:
             continue
         for seen, unseen in (halves, halves[::-1]):
             seen, unseen = (
-                RealPieces(half, half, real.side, CROPS_OF_A_HALF, real.n_phases, seed, real.turned)
+                RealPieces(half, half, real.side, count, real.n_phases, seed, real.turned)
                 for half in (seen, unseen)
             )
             own = _relative_distances(seen.crops, seen, seen.places)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from davegan_tf import likeness, measures, similarity
+from davegan_tf import measures, similarity
 from davegan_tf.dataset import BatchPositions, cut, tile_positions
 from davegan_tf.errors import InputError
 from davegan_tf.evaluation import PAPER_TABLE_4, evaluate
@@ -45,14 +45,6 @@ def run(micrograph, generated=None, reconstructed=None, n_phases=2, **options):
         n_phases=n_phases,
         **options,
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def a_coarser_floor_of_memorisation():
-    """A fourth of its crops: nothing here depends on more of them, and they are most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(likeness, "CROPS_OF_A_HALF", 64)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -639,6 +639,14 @@ def test_history_drops_what_lies_beyond_and_what_is_cut_short(tmp_path):
 FROZEN = ("training.freeze_statistics_after=2", "training.weight_averaging=0.8")
 
 
+@pytest.fixture
+def few_images_for_statistics(monkeypatch):
+    """Of batch normalisation and of the material: by default they take longer than all else here."""
+    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 3)
+    monkeypatch.setattr(training, "STATISTICS_IMAGES", 64)
+
+
+@pytest.mark.usefixtures("few_images_for_statistics")
 def test_resumed_at_and_beyond_the_freezing_of_statistics_ends_with_the_same_bits(tmp_path):
     config, data = tiny(*FROZEN)  # 4 steps an epoch: frozen from step 8, ends at 24
     whole = RunFolder(tmp_path / "whole")
@@ -651,19 +659,22 @@ def test_resumed_at_and_beyond_the_freezing_of_statistics_ends_with_the_same_bit
         assert_identical(everything(run.path), everything(whole.path))
 
 
+# Without frozen statistics, which would be one more program to trace in each of the six trainings.
+PLAIN = ("training.weight_averaging=0.8",)
 MATCHED = (
-    *FROZEN,
+    *PLAIN,
     "model.lambda_statistics=1e4",
     "model.statistics_rate=0.1",
     "training.match_statistics_after=4",
 )
 
 
+@pytest.mark.usefixtures("few_images_for_statistics")
 def test_statistics_are_matched_from_their_epoch_on_and_resuming_changes_nothing(tmp_path):
     config, data = tiny(*MATCHED)  # from step 16 on, ends at 24
     whole, without = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "without")
     train(config, data, whole)
-    train(tiny(*FROZEN)[0], data, without)
+    train(tiny(*PLAIN)[0], data, without)
     header, mine = rows(whole.history)
     _, plain = rows(without.history)
     before = mine[:, 0] <= 16
