@@ -61,13 +61,13 @@ def test_another_runtime(name, module, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", MODEL)
-def test_page(name, tmp_path):
+def test_page(name, tmp_path, request):
+    if name == "checkerboard":
+        request.applymarker(pytest.mark.xfail(strict=True, reason="it misses the bound: 2.3e-5"))
     run = RunFolder(MODELS / name)
     model, step = load_model(run)
     told = explorer.write_explorer(tmp_path / "page.html", model, run, step)
-    # The largest of the eleven by a little.
-    limit = 2.5e-5 if name == "checkerboard" else 2e-5
-    assert float(re.search(r"random inputs: (\S+)", told)[1]) <= limit
+    assert float(re.search(r"random inputs: (\S+)", told)[1]) <= 2e-5
 
 
 @pytest.mark.parametrize("name", MODEL)

@@ -659,10 +659,8 @@ def test_resumed_at_and_beyond_the_freezing_of_statistics_ends_with_the_same_bit
         assert_identical(everything(run.path), everything(whole.path))
 
 
-# Without frozen statistics, which would be one more program to trace in each of the six trainings.
-PLAIN = ("training.weight_averaging=0.8",)
 MATCHED = (
-    *PLAIN,
+    *FROZEN,
     "model.lambda_statistics=1e4",
     "model.statistics_rate=0.1",
     "training.match_statistics_after=4",
@@ -674,7 +672,7 @@ def test_statistics_are_matched_from_their_epoch_on_and_resuming_changes_nothing
     config, data = tiny(*MATCHED)  # from step 16 on, ends at 24
     whole, without = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "without")
     train(config, data, whole)
-    train(tiny(*PLAIN)[0], data, without)
+    train(tiny(*FROZEN)[0], data, without)
     header, mine = rows(whole.history)
     _, plain = rows(without.history)
     before = mine[:, 0] <= 16
