@@ -159,7 +159,12 @@ class PyTorchStep:
             self.parameters[name] = list(network.parameters())
             rate = getattr(training, f"{name}_learning_rate")
             self.optimizers[name] = torch.optim.Adam(
-                self.parameters[name], lr=rate, betas=betas, eps=1e-7, fused=True
+                self.parameters[name],
+                lr=rate,
+                betas=betas,
+                eps=1e-7,
+                # On CUDA, PyTorch 2.11's refuses these gradients, with either memory format.
+                fused=self.device.type == "cpu",
             )
         self.averaging = training.weight_averaging
         self.averaged = [*self.parameters["encoder"], *self.parameters["generator"]]

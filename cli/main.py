@@ -76,8 +76,15 @@ def davegan() -> None:
     """
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None, command: click.Command = davegan) -> int:
     """Run a command line (default: that of the process).
+
+    Parameters
+    ----------
+    args : sequence of str or None
+        The words after the program's name; None: the process's own.
+    command : click.Command
+        What they are given to.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def main(args: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 2 something to mend, 130 interrupted.
     """
     try:
-        code = davegan.main(args=None if args is None else list(args), standalone_mode=False)
+        code = command.main(args=None if args is None else list(args), standalone_mode=False)
         sys.stdout.flush()
         return code or 0
     except InputError as error:

@@ -19,6 +19,9 @@ class Backend(NamedTuple):
     description: str
     xla: bool  # whether a chunk of steps is one XLA program
     switches: bool  # whether one program serves both batch and fixed statistics of normalisation
+    # Whether the number of steps is a constant of the program: a graphics card then need not tell the host after every
+    # step whether there is another.
+    counted: bool
     run_stack: Callable  # computes the layers of a network
     # Has values computed once, however often they are used.
     materialize: Callable = lambda values: values
@@ -27,13 +30,14 @@ class Backend(NamedTuple):
 BACKENDS = {
     backend.name: backend
     for backend in (
-        Backend("graph", "TensorFlow graph", False, False, networks.run_stack),
-        Backend("xla", "one XLA program", True, False, networks.run_stack),
+        Backend("graph", "TensorFlow graph", False, False, False, networks.run_stack),
+        Backend("xla", "one XLA program", True, False, True, networks.run_stack),
         Backend(
             "xla_matmul",
             "one XLA program, convolutions as matrix products",
             True,
             True,
+            False,
             matrix_products.run_stack,
             matrix_products.materialize,
         ),

@@ -73,8 +73,9 @@ class Chunk:
     def arguments(self, positions, real_positions=None):
         """What :meth:`run` calls the compiled ``function`` with."""
         n_steps = len(positions)
-        # XLA compiles for one shape: a shorter chunk is filled up with steps that are not run.
-        self._length = max(self._length, n_steps)
+        # XLA compiles for one shape: a shorter chunk is filled up with steps that are not run. Where the number of
+        # steps is a constant, they can be run all or not at all, and another number is another program.
+        self._length = n_steps if self.backend.counted and n_steps else max(self._length, n_steps)
         both = (positions, positions if real_positions is None else real_positions)
         padding = ((0, self._length - n_steps), (0, 0), (0, 0))
         positions = np.stack([np.pad(part, padding) for part in both], axis=1)
@@ -105,6 +106,16 @@ class Chunk:
         )
 
     def _steps(self, positions, n_steps, batch_statistics):
+        if not self.backend.counted:
+            return self._loop(positions, n_steps, batch_statistics)
+        length = positions.shape[0]
+        return tf.cond(
+            n_steps > 0,
+            lambda: self._loop(positions, length, batch_statistics),
+            lambda: self._loop(positions, 0, batch_statistics),
+        )
+
+    def _loop(self, positions, n_steps, batch_statistics):
         sums = {name: tf.zeros(()) for name in LOGS}
         finite_steps = tf.zeros((), tf.int32)
         index = tf.constant(0)

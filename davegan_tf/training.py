@@ -15,13 +15,14 @@ from davegan_tf.callbacks import History, TensorBoardLog, due
 from davegan_tf.checkpoints import Checkpoints, save_weights
 from davegan_tf.chunk import Chunk
 from davegan_tf.config import dump_config
-from davegan_tf.dataset import BatchPositions, cut, encode_phases, tile_positions
+from davegan_tf.dataset import cut, encode_phases, tile_positions
 from davegan_tf.distribution import Distribution
 from davegan_tf.errors import InputError
 from davegan_tf.files import write_text
 from davegan_tf.logit_limit import limit_logits
 from davegan_tf.losses import short_range_statistics
 from davegan_tf.manifest import describe_run
+from davegan_tf.schedule import Schedule, positions_of
 from davegan_tf.stop_signal import StopSignal
 
 RECALIBRATION_BATCHES = 200
@@ -104,19 +105,7 @@ class _Session:
         self.config, self.run_folder = config, run
         self.micrograph, self.distribution = micrograph, distribution
         self.model = distribution.build(build_model, config, micrograph.n_phases)
-        self.images = micrograph.images
-        self.positions = _positions(config, self.images, config.data.sampling)
-        self.real_positions = self.positions
-        if config.data.real_sampling != "same":
-            if config.data.shows_turned:
-                self.images = np.concatenate([self.images, self.images[:, ::-1, ::-1]])
-            self.real_positions = _positions(
-                config, self.images, config.data.real_sampling, stream=1
-            )
-        self.total = self.positions.steps(config.training.epochs)
-        self.frozen_from = self._chunk_from(config.training.freeze_statistics_after)
-        self.matched_from = self._chunk_from(config.training.match_statistics_after)
-        self.decayed_from = self._chunk_from(config.training.decay_after)
+        self.schedule = Schedule(config, micrograph)
         self.checkpoints = Checkpoints(
             run.checkpoints, self.model, config.training.checkpoints_kept
         )
@@ -134,9 +123,9 @@ class _Session:
         with contextlib.ExitStack() as opened:
             observers = on_chief(lambda: self._open(step, damaged, opened, started)) or []
             step, signal = self._loop(step, stop, observers)
-        if step == self.total:
+        if step == self.schedule.total:
             on_chief(lambda: self._finish(step))
-        return Outcome(step, self.total, signal or None, time.monotonic() - started)
+        return Outcome(step, self.schedule.total, signal or None, time.monotonic() - started)
 
     def _open(self, step, damaged, opened, started):
         """Open what is written during the loop, and have it closed with ``opened``; all observers."""
@@ -145,11 +134,11 @@ class _Session:
             finished=False, logit_divisor=None, replicas=self.distribution.replicas
         )
         before = self.run_folder.read_manifest()
-        epoch = self.positions.samples_per_epoch / self.config.training.batch_size
+        epoch = self.schedule.positions.samples_per_epoch / self.config.training.batch_size
         history = History(self.run_folder.history, step, epoch)
         log = TensorBoardLog(self.log_folder, self.config, self.micrograph, self.model, step)
         for observer in self.observers:
-            observer.start(step, self.total, epoch, damaged)
+            observer.start(step, self.schedule.total, epoch, damaged)
         parts = before.get("seconds", {})
 
         def write_time():
@@ -174,39 +163,39 @@ class _Session:
                 " read; restore them, or start anew with --overwrite."
             )
         step = step or 0
-        if step > self.total:
+        if step > self.schedule.total:
             raise InputError(
-                f"{self.run_folder.path}: was trained for {step} steps already, more than the {self.total} of"
+                f"{self.run_folder.path}: was trained for {step} steps already, more than the {self.schedule.total} of"
                 f" training.epochs {self.config.training.epochs}; give more epochs."
             )
         return step, damaged
 
     def _loop(self, step, stop, observers):
-        training, distribution = self.config.training, self.distribution
+        training, schedule, distribution = self.config.training, self.schedule, self.distribution
         chunk = None
         signal = distribution.agree(stop.received or 0)
-        while step < self.total and not signal:
-            if step >= self.frozen_from and not self.model.frozen_statistics:
+        while step < schedule.total and not signal:
+            if step >= schedule.frozen_from and not self.model.frozen_statistics:
                 # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
-                if step == self.frozen_from:
+                if step == schedule.frozen_from:
                     self._recalibrate()
                 self.model.frozen_statistics = True
                 # Another program, unless this one serves both.
                 chunk = chunk if chunk is not None and chunk.backend.switches else None
-            if step >= self.matched_from and self.model.material_statistics is None:
+            if step >= schedule.matched_from and self.model.material_statistics is None:
                 self.model.material_statistics = self._material_statistics()
                 chunk = None
             if chunk is None:
                 chunk = self._compile()
-            if step >= self.decayed_from:
-                self._set_learning_rates((self.total - step) / (self.total - self.decayed_from))
+            if step >= schedule.decayed_from:
+                self._set_learning_rates(schedule.learning_rate_share(step))
             previous = step
             # Chunks end at multiples of their length, wherever a run was interrupted.
-            count = min(training.chunk_steps - step % training.chunk_steps, self.total - step)
+            count = min(training.chunk_steps - step % training.chunk_steps, schedule.total - step)
             with self._timed("steps"):
                 logs = chunk.run(
-                    self.positions.positions(step, count),
-                    self.real_positions.positions(step, count),
+                    schedule.positions.positions(step, count),
+                    schedule.real_positions.positions(step, count),
                 )
             finite_steps = logs.pop("finite_steps")
             if finite_steps < count:
@@ -216,7 +205,7 @@ class _Session:
             with self._timed("logs"):
                 distribution.on_chief(tell)
             signal = distribution.agree(stop.received or 0)
-            if due(training.checkpoint_every, previous, step) or signal or step == self.total:
+            if due(training.checkpoint_every, previous, step) or signal or step == schedule.total:
                 with self._timed("checkpoints"):
                     distribution.on_chief(functools.partial(self._save, step))
         return step, signal
@@ -253,27 +242,24 @@ class _Session:
         data, n_phases = self.config.data, self.micrograph.n_phases
         steps = math.ceil(STATISTICS_IMAGES / self.config.training.batch_size)
         found = []
-        for positions in np.array_split(self.real_positions.positions(0, steps), STATISTICS_PARTS):
-            labels = cut(self.images, positions.reshape(-1, 3), data.image_size)
+        for positions in np.array_split(
+            self.schedule.real_positions.positions(0, steps), STATISTICS_PARTS
+        ):
+            labels = cut(self.schedule.images, positions.reshape(-1, 3), data.image_size)
             found.extend(short_range_statistics(encode_phases(labels, n_phases)).numpy())
         return np.stack([np.mean(found, axis=0), np.var(found, axis=0)])
 
     def _compile(self):
         training = self.config.training
         n_phases = self.micrograph.n_phases
-        chunk = Chunk(self.model, self.images, n_phases, training.backend, self.distribution)
-        seconds = chunk.compile(min(training.chunk_steps, self.total), training.batch_size)
+        chunk = Chunk(
+            self.model, self.schedule.images, n_phases, training.backend, self.distribution
+        )
+        seconds = chunk.compile(min(training.chunk_steps, self.schedule.total), training.batch_size)
         self.seconds["compilation"] += seconds
         for observer in self.observers:
             observer.compiled(chunk.backend, seconds)
         return chunk
-
-    def _chunk_from(self, epoch):
-        """The first step of the first chunk that begins after so many epochs; inf for None."""
-        if epoch is None:
-            return math.inf
-        length = self.config.training.chunk_steps
-        return -(-self.positions.steps(epoch) // length) * length
 
     def _diverged(self, what):
         steps = self.checkpoints.steps()
@@ -289,7 +275,7 @@ class _Session:
 
     def _finish(self, step):
         self.model.average_weights()
-        lagging = self.config.model.normalization == "batch" and step <= self.frozen_from
+        lagging = self.config.model.normalization == "batch" and step <= self.schedule.frozen_from
         if self.config.training.recalibrate and lagging:
             recalibrate(self.model, self.config, self.micrograph)
         try:
@@ -300,18 +286,13 @@ class _Session:
         self.run_folder.write_manifest(finished=True, step=step, logit_divisor=divisor)
 
 
-def _positions(config, images, sampling, stream=0):
-    side, batch = config.data.image_size, config.training.batch_size
-    return BatchPositions(images.shape, side, sampling, batch, config.seed, stream)
-
-
 def recalibrate(model, config, micrograph):
     """Re-estimate the batch normalisations of encoder and generator for use (see ``normalization``).
 
     The encoder sees the training tiles, the generator z of the prior and z of the encoder in turn, in batches of the
     training's size.
     """
-    positions = _positions(config, micrograph.images, config.data.sampling)
+    positions = positions_of(config, micrograph.images, config.data.sampling)
     rng = np.random.default_rng((config.seed, 1))
     batches = [
         encode_phases(cut(micrograph.images, batch, config.data.image_size), micrograph.n_phases)

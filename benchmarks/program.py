@@ -1,0 +1,151 @@
+"""A training in files, for a machine with a graphics card but without TensorFlow.
+
+    python -m benchmarks.program export FOLDER --config paper/alloy.yaml    here
+    python -m benchmarks.card FOLDER --train                                there, with JAX
+    python -m benchmarks.program collect FOLDER runs/card                   here: a run for `train --resume`
+
+The program is the one that the backend ``xla`` has of a chunk of steps. FOLDER holds ``program.mlir.gz`` (StableHLO),
+``start.npz`` (its arguments but the first two, in their order), ``positions.npz`` (its first argument, for all chunks),
+``expected.npz`` (what the first chunk makes of the variables here), ``program.json`` and ``config.yaml``; after the
+training ``trained.npz`` and the logs of its chunks, ``trained.json``.
+"""
+
+import gzip
+import json
+import re
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+
+from cli.main import main
+
+DATA = "images"  # the argument that is no variable
+
+
+@click.group()
+def program():
+    """A training in files, for a machine with a graphics card but without TensorFlow."""
+
+
+@program.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--config", "name", default="paper/alloy.yaml", show_default=True)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable."
+)
+def export(folder, name, overrides):
+    """Write FOLDER: the steps of a config up to the first change of what a step computes."""
+    from davegan_tf.config import dump_config, load_config
+    from davegan_tf.errors import InputError
+    from davegan_tf.files import atomic_folder, check_new_folder, write_text
+    from davegan_tf.micrographs import load_from_config
+
+    config = load_config(name, list(overrides))
+    check_new_folder(folder, "FOLDER")
+    micrograph = load_from_config(config)
+    from cli.quiet_tensorflow import start_tensorflow
+
+    start_tensorflow(config.training.threads)
+    from davegan_tf.building import build_model
+    from davegan_tf.checkpoints import Checkpoints
+    from davegan_tf.chunk import Chunk
+    from davegan_tf.schedule import Schedule
+
+    schedule, length = Schedule(config, micrograph), config.training.chunk_steps
+    changes = (schedule.frozen_from, schedule.matched_from, schedule.decayed_from)
+    chunks = int(min(schedule.total, *changes)) // length
+    if not chunks:
+        raise InputError(
+            f"training.epochs: {schedule.total} steps are less than one chunk of {length}; give more epochs."
+        )
+    positions = np.stack(
+        [
+            each.positions(0, chunks * length)
+            for each in (schedule.positions, schedule.real_positions)
+        ],
+        axis=1,
+    ).reshape(chunks, length, 2, config.training.batch_size, 3)
+    model = build_model(config, micrograph.n_phases)
+    chunk = Chunk(model, schedule.images, micrograph.n_phases, "xla")
+    arguments = chunk.arguments(positions[0, :, 0], positions[0, :, 1])
+    variables = Checkpoints(folder, model).variables
+    names = {id(variable.handle): name for name, variable in variables.items()}
+    captured = chunk.function.get_concrete_function(*arguments).captured_inputs
+    names = [names.get(id(each), DATA) for each in captured]
+    start = [variables[name].numpy() if name != DATA else schedule.images for name in names]
+    text = chunk.function.experimental_get_compiler_ir(*arguments)(stage="stablehlo")
+    # The only operation that is not StableHLO; it does nothing here.
+    text = re.sub(r"\bmhlo\.copy\b", "stablehlo.optimization_barrier", text)
+    logs = chunk.function(*arguments)
+    after = {name: variables[name].numpy() for name in names if name != DATA}
+    changed = [
+        name
+        for name, before in zip(names, start, strict=True)
+        if name != DATA and not np.array_equal(before, after[name])
+    ]
+    about = {
+        "arguments": names,
+        "results": [*sorted(logs), *changed],
+        "logs": {name: logs[name].numpy().item() for name in sorted(logs)},
+    }
+    with atomic_folder(folder) as new:
+        (new / "program.mlir.gz").write_bytes(gzip.compress(text.encode()))
+        np.savez_compressed(new / "start.npz", *start)
+        np.savez_compressed(new / "positions.npz", positions)
+        np.savez_compressed(new / "expected.npz", **{name: after[name] for name in changed})
+        write_text(new / "config.yaml", dump_config(config))
+        write_text(new / "program.json", json.dumps(about, indent=1) + "\n")
+    click.echo(f"wrote {folder}: {chunks} chunks of {length} steps")
+
+
+@program.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run", type=click.Path(path_type=Path))
+def collect(folder, run):
+    """Make a run of what the card trained (FOLDER/trained.npz); `train --resume` goes on with it."""
+    from davegan_tf.config import load_config
+    from davegan_tf.errors import InputError
+    from davegan_tf.micrographs import load_from_config
+    from davegan_tf.run_folder import RunFolder
+
+    trained = folder / "trained.npz"
+    if not trained.is_file():
+        raise InputError(
+            f"{trained}: is not there; train with `python -m benchmarks.card --train`."
+        )
+    run_folder = RunFolder(run)
+    run_folder.check_free()
+    config = load_config(str(folder / "config.yaml"))
+    micrograph = load_from_config(config)
+    from cli.quiet_tensorflow import start_tensorflow
+
+    start_tensorflow(config.training.threads)
+    from davegan_tf.building import build_model
+    from davegan_tf.callbacks import History
+    from davegan_tf.checkpoints import Checkpoints
+    from davegan_tf.manifest import describe_run
+    from davegan_tf.schedule import Schedule
+
+    checkpoints = Checkpoints(run_folder.checkpoints, build_model(config, micrograph.n_phases))
+    with np.load(trained) as values:
+        for name in values.files:
+            checkpoints.variables[name].assign(values[name])
+        step = int(values["training_step"])
+    length = config.training.chunk_steps
+    per_epoch = Schedule(config, micrograph).positions.samples_per_epoch
+    with run_folder.lock():
+        run_folder.create(config)
+        run_folder.write_manifest(**describe_run(config, micrograph))
+        checkpoints.save(step)
+        history = History(run_folder.history, 0, per_epoch / config.training.batch_size)
+        for index, logs in enumerate(json.loads((folder / "trained.json").read_text("utf-8"))):
+            logs.pop("finite_steps")
+            history.chunk(index * length, (index + 1) * length, logs)
+        history.close()
+    click.echo(f"wrote {run}: step {step}; go on with `train --resume`")
+
+
+if __name__ == "__main__":
+    sys.exit(main(command=program))

@@ -1,0 +1,163 @@
+"""A training in files for a graphics card's machine: what is exported, run by JAX, comes back as a run."""
+
+import contextlib
+import gzip
+import importlib.util
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.pool import environment
+from benchmarks.program import program
+from cli.main import main
+from davegan_tf.building import build_model, load_model
+from davegan_tf.checkpoints import Checkpoints
+from davegan_tf.config import load_config
+from davegan_tf.micrographs import load_from_config
+from davegan_tf.run_folder import RunFolder
+from davegan_tf.schedule import Schedule
+
+# Two chunks of ten steps, of two of the four tiles each.
+KEYS = [
+    "data.source=grains",
+    "data.micrograph_size=64",
+    "data.image_size=32",
+    "training.batch_size=2",
+    "training.chunk_steps=10",
+    "training.epochs=10",
+    "training.threads=null",
+    "training.backend=graph",
+]
+CONFIG = "paper/alloy.yaml"
+
+
+def run(*arguments):
+    """Exit code and stderr of ``python -m benchmarks.program``."""
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors):
+        code = main(list(map(str, arguments)), command=program)
+    return code, errors.getvalue()
+
+
+def export(folder, *keys):
+    overrides = [part for key in [*KEYS, *keys] for part in ("--set", key)]
+    return run("export", folder, "--config", CONFIG, *overrides)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("program") / "exported"
+    assert export(folder) == (0, "")
+    return folder
+
+
+def arrays(path):
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def test_the_files_hold_the_training(exported):
+    config = load_config(str(exported / "config.yaml"))
+    assert config == load_config(CONFIG, KEYS)
+    schedule = Schedule(config, load_from_config(config))
+    positions = arrays(exported / "positions.npz")["arr_0"]
+    assert positions.shape == (2, 10, 2, 2, 3)
+    for index in (0, 1):  # what is encoded is what D is shown, in the paper
+        expected = schedule.positions.positions(10, 10)
+        np.testing.assert_array_equal(positions[1, :, index], expected)
+    about = json.loads((exported / "program.json").read_text())
+    start = dict(zip(about["arguments"], arrays(exported / "start.npz").values(), strict=True))
+    np.testing.assert_array_equal(start["images"], schedule.images)
+    # Every variable of a training is an argument, in its first state.
+    checkpoints = Checkpoints(exported, build_model(config, 2))
+    assert set(start) == {*checkpoints.variables, "images"}
+    for name, variable in checkpoints.variables.items():
+        np.testing.assert_array_equal(start[name], variable.numpy(), err_msg=name)
+    after = arrays(exported / "expected.npz")
+    assert after["training_step"] == 10
+    trained = {name for name in start if name.endswith(("kernel", "gamma", "beta", "bias"))}
+    assert trained <= set(after)
+    assert about["results"] == [*sorted(about["logs"]), *after]
+
+
+def test_the_program_is_one_of_stablehlo_alone(exported):
+    text = gzip.decompress((exported / "program.mlir.gz").read_bytes()).decode()
+    about = json.loads((exported / "program.json").read_text())
+    signature = re.search(r"@main\((.*?)\) ->", text, re.DOTALL)[1]
+    assert signature.count("%arg") == len(about["arguments"]) + 2
+    returned = re.findall(r"^    return (.*?) :", text, re.MULTILINE)[-1]
+    assert returned.count("%") == len(about["results"])
+    dialects = set(re.findall(r"= \"?([a-z_]+)\.[a-z_]+", text))
+    assert dialects == {"stablehlo", "func"}
+    assert "stablehlo.while" in text
+
+
+def test_what_was_trained_becomes_a_run_that_train_finishes(exported, tmp_path):
+    folder, home = tmp_path / "folder", tmp_path / "run"
+    shutil.copytree(exported, folder)
+    code, errors = run("collect", folder, home)
+    assert code == 2
+    assert "trained.npz: is not there" in errors
+    assert not home.exists()
+
+    # As if all 20 steps were run there.
+    trained = arrays(folder / "expected.npz") | {"training_step": np.int64(20)}
+    np.savez(folder / "trained.npz", **trained)
+    logs = [{"kl_loss": 1.0, "finite_steps": 10}, {"kl_loss": 2.0, "finite_steps": 10}]
+    (folder / "trained.json").write_text(json.dumps(logs))
+    assert run("collect", folder, home) == (0, "")
+    code, errors = run("collect", folder, home)
+    assert code == 2
+    assert "holds a run already" in errors
+
+    assert (home / "history.csv").read_text().split() == [
+        "step,epoch,kl_loss",
+        "10,5,1",
+        "20,10,2",
+    ]
+    resume = ["train", "--config", home / "config.yaml", "--run-dir", home, "--resume"]
+    with contextlib.chdir(tmp_path):
+        assert main(list(map(str, resume))) == 0
+    assert RunFolder(home).read_manifest()["finished"]
+    model, step = load_model(RunFolder(home))
+    assert step == 20
+    # The paper has no average of the weights: what was trained is what is used.
+    kernel = model.encoder.stack.layers[0].kernel.numpy()
+    np.testing.assert_array_equal(kernel, trained["encoder/layer_1/kernel"])
+
+
+def test_mistakes_are_told_before_anything_is_done(exported, tmp_path):
+    code, errors = export(exported)
+    assert code == 2
+    assert "exists already" in errors
+    code, errors = export(tmp_path / "new", "training.chunk_steps=50")
+    assert code == 2
+    assert "20 steps are less than one chunk of 50" in errors
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+def test_jax_computes_the_same_losses(exported, tmp_path):
+    folder = tmp_path / "folder"
+    shutil.copytree(exported, folder)
+    command = [sys.executable, "-m", "benchmarks.card", str(folder), "--train"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    pairs = re.findall(r"^(\w+) +(\S+), expected (\S+)$", done.stdout, re.MULTILINE)
+    about = json.loads((folder / "program.json").read_text())
+    assert [name for name, *_ in pairs] == list(about["logs"])
+    for name, found, expected in pairs:
+        assert float(found) == pytest.approx(float(expected), rel=1e-4), name
+    assert "2 chunks of 10 steps" in done.stdout
+    # Its training begins anew after this check.
+    assert arrays(folder / "trained.npz")["training_step"] == 20
+    logs = json.loads((folder / "trained.json").read_text())
+    assert len(logs) == 2
+    assert logs[0]["reconstruction_loss"] == pytest.approx(
+        about["logs"]["reconstruction_loss"], rel=1e-4
+    )
