@@ -48,8 +48,7 @@ BACKENDS = {
 def choose(name="auto", precision="float32"):
     """The backend of this name; ``auto``: the one that suits the devices of this process.
 
-    On CPUs XLA is the fastest way but for its convolutions (measured); on graphics cards these are the vendor's (not
-    measured).
+    On CPUs XLA is the fastest way but for its convolutions (measured); on graphics cards these are the vendor's.
 
     Parameters
     ----------

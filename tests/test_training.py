@@ -646,19 +646,6 @@ def few_images_for_statistics(monkeypatch):
     monkeypatch.setattr(training, "STATISTICS_IMAGES", 64)
 
 
-@pytest.mark.usefixtures("few_images_for_statistics")
-def test_resumed_at_and_beyond_the_freezing_of_statistics_ends_with_the_same_bits(tmp_path):
-    config, data = tiny(*FROZEN)  # 4 steps an epoch: frozen from step 8, ends at 24
-    whole = RunFolder(tmp_path / "whole")
-    train(config, data, whole)
-    for epochs in (2, 3):
-        run = RunFolder(tmp_path / f"stopped_after_{epochs}")
-        shorter, _ = tiny(*FROZEN, f"training.epochs={epochs}")
-        train(shorter, data, run)
-        train(config, data, run, resume=True)
-        assert_identical(everything(run.path), everything(whole.path))
-
-
 MATCHED = (
     *FROZEN,
     "model.lambda_statistics=1e4",
@@ -667,9 +654,23 @@ MATCHED = (
 )
 
 
+def killed_at(run, step, path):
+    """A copy of a run as it is when a training that wrote its checkpoint of this step is killed."""
+    shutil.copytree(run.path, path)
+    (path / "model.weights.h5").unlink()
+    for file in (path / "checkpoints").iterdir():
+        if int(re.search(r"ckpt-(\d+)", file.name)[1]) > step:
+            file.unlink()
+    assert checkpoint_steps(path)[-1] == step
+    copy = RunFolder(path)
+    copy.write_manifest(finished=False)
+    return copy
+
+
 @pytest.mark.usefixtures("few_images_for_statistics")
-def test_statistics_are_matched_from_their_epoch_on_and_resuming_changes_nothing(tmp_path):
-    config, data = tiny(*MATCHED)  # from step 16 on, ends at 24
+def test_frozen_and_matched_statistics_and_resuming_changes_nothing(tmp_path):
+    # Four steps an epoch: frozen from step 8, matched from 16, ends at 24.
+    config, data = tiny(*MATCHED, "training.checkpoints_kept=10")
     whole, without = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "without")
     train(config, data, whole)
     train(tiny(*FROZEN)[0], data, without)
@@ -679,11 +680,11 @@ def test_statistics_are_matched_from_their_epoch_on_and_resuming_changes_nothing
     np.testing.assert_array_equal(mine[before], plain[before])
     column = header.index("generator_loss")
     assert (mine[~before, column] != plain[~before, column]).all()
-    for epochs in (4, 5):
-        run = RunFolder(tmp_path / f"stopped_after_{epochs}")
-        train(tiny(*MATCHED, f"training.epochs={epochs}")[0], data, run)
+    for step in (8, 12, 16, 20):
+        run = killed_at(whole, step, tmp_path / f"from_{step}")
         train(config, data, run, resume=True)
         assert_identical(everything(run.path), everything(whole.path))
+        np.testing.assert_array_equal(rows(run.history)[1], mine)
 
 
 def test_learning_rates_fall_to_the_end_and_resuming_changes_nothing(tmp_path, models):
