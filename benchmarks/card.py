@@ -3,7 +3,7 @@
     python -m benchmarks.card FOLDER [--chunks 5] [--train]
 
 Says whether the first chunk gives the losses it gives where the program comes from, and how long a step takes. With
-``--train`` all chunks are run, in order, and FOLDER/trained.npz and trained.json (the logs of the chunks) are written.
+``--train`` all chunks are run, in order, and FOLDER/trained.npz and trained.json (device, logs) are written.
 JAX serves as a way to XLA alone.
 """
 
@@ -103,7 +103,8 @@ def main():
     )
     print("means over the last chunk:", ", ".join(f"{k} {v:.5g}" for k, v in logs.items()))
     if given.train:
-        (given.folder / "trained.json").write_text(json.dumps(history, indent=1), "utf-8")
+        trained = {"device": program.device.device_kind, "logs": history}
+        (given.folder / "trained.json").write_text(json.dumps(trained, indent=1), "utf-8")
         np.savez_compressed(given.folder / "trained.npz", **program.variables())
 
 

@@ -7,7 +7,7 @@
 The program is the one that the backend ``xla`` has of a chunk of steps. FOLDER holds ``program.mlir.gz`` (StableHLO),
 ``start.npz`` (its arguments but the first two, in their order), ``positions.npz`` (its first argument, for all chunks),
 ``expected.npz`` (what the first chunk makes of the variables here), ``program.json`` and ``config.yaml``; after the
-training ``trained.npz`` and the logs of its chunks, ``trained.json``.
+training ``trained.npz``, and in ``trained.json`` the device and the logs of its chunks.
 """
 
 import gzip
@@ -128,6 +128,7 @@ def collect(folder, run):
     from davegan_tf.manifest import describe_run
     from davegan_tf.schedule import Schedule
 
+    told = json.loads((folder / "trained.json").read_text("utf-8"))
     checkpoints = Checkpoints(run_folder.checkpoints, build_model(config, micrograph.n_phases))
     with np.load(trained) as values:
         for name in values.files:
@@ -137,10 +138,10 @@ def collect(folder, run):
     per_epoch = Schedule(config, micrograph).positions.samples_per_epoch
     with run_folder.lock():
         run_folder.create(config)
-        run_folder.write_manifest(**describe_run(config, micrograph))
+        run_folder.write_manifest(**describe_run(config, micrograph), trained_on=told["device"])
         checkpoints.save(step)
         history = History(run_folder.history, 0, per_epoch / config.training.batch_size)
-        for index, logs in enumerate(json.loads((folder / "trained.json").read_text("utf-8"))):
+        for index, logs in enumerate(told["logs"]):
             logs.pop("finite_steps")
             history.chunk(index * length, (index + 1) * length, logs)
         history.close()

@@ -110,7 +110,8 @@ def test_what_was_trained_becomes_a_run_that_train_finishes(exported, tmp_path):
     trained = arrays(folder / "expected.npz") | {"training_step": np.int64(20)}
     np.savez(folder / "trained.npz", **trained)
     logs = [{"kl_loss": 1.0, "finite_steps": 10}, {"kl_loss": 2.0, "finite_steps": 10}]
-    (folder / "trained.json").write_text(json.dumps(logs))
+    told = {"device": "a graphics card", "logs": logs}
+    (folder / "trained.json").write_text(json.dumps(told))
     assert run("collect", folder, home) == (0, "")
     code, errors = run("collect", folder, home)
     assert code == 2
@@ -124,7 +125,8 @@ def test_what_was_trained_becomes_a_run_that_train_finishes(exported, tmp_path):
     resume = ["train", "--config", home / "config.yaml", "--run-dir", home, "--resume"]
     with contextlib.chdir(tmp_path):
         assert main(list(map(str, resume))) == 0
-    assert RunFolder(home).read_manifest()["finished"]
+    manifest = RunFolder(home).read_manifest()
+    assert manifest["finished"] and manifest["trained_on"] == "a graphics card"
     model, step = load_model(RunFolder(home))
     assert step == 20
     # The paper has no average of the weights: what was trained is what is used.
@@ -156,7 +158,7 @@ def test_jax_computes_the_same_losses(exported, tmp_path):
     assert "2 chunks of 10 steps" in done.stdout
     # Its training begins anew after this check.
     assert arrays(folder / "trained.npz")["training_step"] == 20
-    logs = json.loads((folder / "trained.json").read_text())
+    logs = json.loads((folder / "trained.json").read_text())["logs"]
     assert len(logs) == 2
     assert logs[0]["reconstruction_loss"] == pytest.approx(
         about["logs"]["reconstruction_loss"], rel=1e-4
