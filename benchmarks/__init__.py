@@ -1,1 +1,1 @@
-"""Measurements of speed and memory, behind `davegan benchmark`; nothing else imports this package."""
+"""Measurements of speed and memory, behind `davegan benchmark`, and trainings for machines without TensorFlow."""

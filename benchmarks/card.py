@@ -3,22 +3,22 @@
     python -m benchmarks.card FOLDER [--chunks 5] [--train]
 
 Says whether the first chunk gives the losses it gives where the program comes from, and how long a step takes. With
-``--train`` all chunks are run, in order, and FOLDER/trained.npz and trained.json (device, logs) are written.
+``--train`` all chunks are run, in order, and FOLDER/trained.npz and trained.json (machine, logs) are written.
 JAX serves as a way to XLA alone.
 """
 
 import argparse
 import gzip
 import json
+import os
+import platform
 import statistics
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 
-# JAX has no public way to run a program that it did not trace (tried with JAX 0.11.2).
-from jax._src.lib import xla_client
+FILES = ("program.json", "program.mlir.gz", "start.npz", "positions.npz", "expected.npz")
 
 
 class Program:
@@ -31,7 +31,12 @@ class Program:
     """
 
     def __init__(self, folder):
-        self.folder = folder
+        import jax
+
+        # JAX has no public way to run a program that it did not trace (tried with JAX 0.11.2).
+        from jax._src.lib import xla_client
+
+        self.folder, self.put = folder, jax.device_put
         jax.config.update("jax_enable_x64", True)  # or integers of 64 bits are cut
         self.about = json.loads((folder / "program.json").read_text("utf-8"))
         self.device = jax.devices()[0]
@@ -47,7 +52,7 @@ class Program:
             self.arguments = [self._put(start[name]) for name in start.files]
 
     def _put(self, values):
-        return jax.device_put(np.asarray(values), self.device)
+        return self.put(np.asarray(values), self.device)
 
     def run(self, positions):
         """Train a chunk of steps, waits for the last one; means of the logs by name."""
@@ -83,10 +88,21 @@ def main():
     if given.chunks < 1:
         parser.error("--chunks must be at least 1")
 
+    missing = [name for name in FILES if not (given.folder / name).is_file()]
+    if missing:
+        parser.error(
+            f"{given.folder} has no {missing[0]}; write the folder with `python -m benchmarks.program export`"
+        )
+    try:
+        from jax import __version__ as jax_version
+    except ImportError:
+        parser.error("JAX is not installed; pip install jax, or 'jax[cuda13]' for an NVIDIA card")
+
     started = time.perf_counter()
     program = Program(given.folder)
     compilation = time.perf_counter() - started
-    print(f"{program.device.device_kind}, JAX {jax.__version__}: compiled in {compilation:.1f} s")
+    device = program.device.device_kind
+    print(f"{device}, JAX {jax_version}: compiled in {compilation:.1f} s")
     with np.load(given.folder / "positions.npz") as file:
         positions = file["arr_0"]
     check(program, positions[0])
@@ -97,15 +113,32 @@ def main():
         logs = program.run(each)
         history.append(logs)
         times.append(1e3 * (time.perf_counter() - started) / len(each))
+    seconds = sum(times) * positions.shape[1] / 1e3
     print(
         f"{len(times)} chunks of {positions.shape[1]} steps: {statistics.median(times):.3f} ms a step (median of the"
-        f" chunks, {min(times):.3f}–{max(times):.3f}), {sum(times) * positions.shape[1] / 1e3:.1f} s in all"
+        f" chunks, {min(times):.3f}–{max(times):.3f}), {seconds:.1f} s in all"
     )
     print("means over the last chunk:", ", ".join(f"{k} {v:.5g}" for k, v in logs.items()))
     if given.train:
-        trained = {"device": program.device.device_kind, "logs": history}
-        (given.folder / "trained.json").write_text(json.dumps(trained, indent=1), "utf-8")
-        np.savez_compressed(given.folder / "trained.npz", **program.variables())
+        trained = {
+            "machine": {
+                "system": platform.platform(),
+                "python": platform.python_version(),
+                "processor": device,
+                "cores": os.cpu_count(),
+                "devices": [device],
+            },
+            "versions": {"jax": jax_version},
+            "seconds": {"compilation": round(compilation, 1), "steps": round(seconds, 1)},
+            "logs": history,
+        }
+        # Weights first, each file at once or not at all: what is there belongs together.
+        (given.folder / "trained.json").unlink(missing_ok=True)
+        temporary = given.folder / "new.npz"
+        np.savez_compressed(temporary, **program.variables())
+        temporary.replace(given.folder / "trained.npz")
+        temporary.write_text(json.dumps(trained, indent=1), "utf-8")
+        temporary.replace(given.folder / "trained.json")
 
 
 def check(program, positions):

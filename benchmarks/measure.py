@@ -104,12 +104,15 @@ def measure_step(options, machine, contenders, rounds, steps, say, failures):
                 continue
             say(f"preparing {name} …")
             try:
-                worker = Worker(name, {**options, "table": machine.about["table"]})
+                worker = stack.enter_context(
+                    Worker(name, {**options, "table": machine.about["table"]})
+                )
+                worker.go(steps)  # some programs are compiled for one number of steps
             except WorkerError as error:
                 failures.append(str(error))
                 rows[name]["note"] = FAILED
                 continue
-            workers[name] = stack.enter_context(worker)
+            workers[name] = worker
             rows[name].update(about=worker.about, prepare_seconds=worker.prepare_seconds)
         for index in range(rounds):
             say(f"round {index + 1} of {rounds}, {steps} steps each …")
@@ -194,7 +197,9 @@ def measure_cost(options, say, failures, sides=COST_SIDES, batches=COST_BATCHES)
                 with Worker(
                     "loop", {**options, "overrides": cost_overrides(options, side, batch)}
                 ) as worker:
+                    worker.go(1)
                     steps = min(max(2, round(COST_SECONDS / worker.go(1))), 500)
+                    worker.go(steps)  # some programs are compiled for one number of steps
                     row["ms"] = 1e3 * worker.go(steps) / steps
                     row.update(worker.about, steps=steps, peak_mb=worker.peak_mb)
                     row["gflops"] = row["gflop"] / row["ms"] * 1e3

@@ -7,19 +7,21 @@
 The program is the one that the backend ``xla`` has of a chunk of steps. FOLDER holds ``program.mlir.gz`` (StableHLO),
 ``start.npz`` (its arguments but the first two, in their order), ``positions.npz`` (its first argument, for all chunks),
 ``expected.npz`` (what the first chunk makes of the variables here), ``program.json`` and ``config.yaml``; after the
-training ``trained.npz``, and in ``trained.json`` the device and the logs of its chunks.
+training ``trained.npz``, and in ``trained.json`` the machine, its times and the logs of the chunks.
 """
 
 import gzip
 import json
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import click
 import numpy as np
 
 from cli.main import main
+from cli.train import warn_of_stand_in
 
 DATA = "images"  # the argument that is no variable
 
@@ -45,6 +47,7 @@ def export(folder, name, overrides):
     config = load_config(name, list(overrides))
     check_new_folder(folder, "FOLDER")
     micrograph = load_from_config(config)
+    warn_of_stand_in(micrograph)
     from cli.quiet_tensorflow import start_tensorflow
 
     start_tensorflow(config.training.threads)
@@ -54,11 +57,18 @@ def export(folder, name, overrides):
     from davegan_tf.schedule import Schedule
 
     schedule, length = Schedule(config, micrograph), config.training.chunk_steps
-    changes = (schedule.frozen_from, schedule.matched_from, schedule.decayed_from)
-    chunks = int(min(schedule.total, *changes)) // length
+    ends = {
+        "training.epochs": schedule.total,
+        "training.freeze_statistics_after": schedule.frozen_from,
+        "training.match_statistics_after": schedule.matched_from,
+        "training.decay_after": schedule.decayed_from,
+    }
+    first = min(ends, key=ends.get)
+    chunks = int(ends[first]) // length
     if not chunks:
         raise InputError(
-            f"training.epochs: {schedule.total} steps are less than one chunk of {length}; give more epochs."
+            f"{first}: leaves {ends[first]} steps, less than one chunk of training.chunk_steps {length}; give more"
+            " epochs."
         )
     positions = np.stack(
         [
@@ -86,6 +96,7 @@ def export(folder, name, overrides):
         if name != DATA and not np.array_equal(before, after[name])
     ]
     about = {
+        "digest": micrograph.digest,
         "arguments": names,
         "results": [*sorted(logs), *changed],
         "logs": {name: logs[name].numpy().item() for name in sorted(logs)},
@@ -110,42 +121,84 @@ def collect(folder, run):
     from davegan_tf.micrographs import load_from_config
     from davegan_tf.run_folder import RunFolder
 
-    trained = folder / "trained.npz"
-    if not trained.is_file():
+    config = load_config(str(folder / "config.yaml"))
+    length = config.training.chunk_steps
+    about, told, values = _read(folder)
+    step = int(values["training_step"])
+    if step != length * len(told["logs"]):
         raise InputError(
-            f"{trained}: is not there; train with `python -m benchmarks.card --train`."
+            f"{folder}: trained.npz is of step {step}, trained.json of {length * len(told['logs'])}; train again."
         )
+    for index, logs in enumerate(told["logs"]):
+        if logs["finite_steps"] < length:
+            raise InputError(
+                f"{folder}: a loss was no longer finite after step {index * length + logs['finite_steps']}; lower the"
+                " learning rates (training.*_learning_rate) or model.lambda_rec and export again."
+            )
     run_folder = RunFolder(run)
     run_folder.check_free()
-    config = load_config(str(folder / "config.yaml"))
     micrograph = load_from_config(config)
+    if micrograph.digest != about["digest"]:
+        raise InputError(
+            f"{folder}: was exported with other data than {micrograph.title} ({micrograph.origin}) as it is now;"
+            " restore the data or export again."
+        )
     from cli.quiet_tensorflow import start_tensorflow
 
     start_tensorflow(config.training.threads)
     from davegan_tf.building import build_model
     from davegan_tf.callbacks import History
     from davegan_tf.checkpoints import Checkpoints
+    from davegan_tf.davegan import LOGS
     from davegan_tf.manifest import describe_run
     from davegan_tf.schedule import Schedule
 
-    told = json.loads((folder / "trained.json").read_text("utf-8"))
     checkpoints = Checkpoints(run_folder.checkpoints, build_model(config, micrograph.n_phases))
-    with np.load(trained) as values:
-        for name in values.files:
-            checkpoints.variables[name].assign(values[name])
-        step = int(values["training_step"])
-    length = config.training.chunk_steps
+    for name, value in values.items():
+        checkpoints.variables[name].assign(value)
+    manifest = describe_run(config, micrograph)
+    manifest["machine"] = told["machine"]
+    manifest["versions"] |= told["versions"]
     per_epoch = Schedule(config, micrograph).positions.samples_per_epoch
     with run_folder.lock():
         run_folder.create(config)
-        run_folder.write_manifest(**describe_run(config, micrograph), trained_on=told["device"])
+        seconds = told["seconds"]
+        run_folder.write_manifest(**manifest, wall_seconds=sum(seconds.values()), seconds=seconds)
         checkpoints.save(step)
         history = History(run_folder.history, 0, per_epoch / config.training.batch_size)
         for index, logs in enumerate(told["logs"]):
-            logs.pop("finite_steps")
-            history.chunk(index * length, (index + 1) * length, logs)
+            row = {name: logs[name] for name in LOGS}
+            history.chunk(index * length, (index + 1) * length, row)
         history.close()
     click.echo(f"wrote {run}: step {step}; go on with `train --resume`")
+
+
+def _read(folder):
+    """What was exported and what was trained: program.json, trained.json, the arrays of trained.npz by name."""
+    from davegan_tf.errors import InputError
+
+    if not (folder / "trained.json").is_file():
+        raise InputError(
+            f"{folder}: has no trained.json; train with `python -m benchmarks.card {folder} --train`."
+        )
+    try:
+        about, told = (
+            json.loads((folder / name).read_text("utf-8"))
+            for name in ("program.json", "trained.json")
+        )
+        with np.load(folder / "trained.npz") as file:
+            values = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{folder}: not readable ({error}); train again.") from None
+    if not set(values) <= set(about["arguments"]):
+        raise InputError(f"{folder}: trained.npz is of another program; train again.")
+    infinite = [name for name, value in values.items() if not np.all(np.isfinite(value))]
+    if infinite:
+        raise InputError(
+            f"{folder}: {infinite[0]} is no longer finite; lower the learning rates (training.*_learning_rate) or"
+            " model.lambda_rec and export again."
+        )
+    return about, told, values
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
 @click.option("--variants", callback=_names(_variants), help="Comma-separated. [default: all]")
 @runs_options("ablation")
 def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, out):
-    """What each of our settings brings: one change at a time, three eighths of the training.
+    """What each of our settings brings: one change at a time, a third of the training.
 
     Writes OUT/ablation.md and OUT/ablation.json after each run. Interrupt at any time and go on with --resume.
     """
@@ -251,7 +251,12 @@ def _write_ablation(runs, out):
     for material in _materials():
         of_material = {}
         for variant in table.VARIANTS:
-            seeds = dict(known.get(material, {}).get(variant, {}))
+            # Results of another length are not to be compared with these.
+            seeds = {
+                seed: result
+                for seed, result in known.get(material, {}).get(variant, {}).items()
+                if result["step"] == table.STEPS
+            }
             for folder in runs.glob(f"{variant}-{material}-*"):
                 job = table.job(variant, material, int(folder.name.rpartition("-")[2]))
                 if job.finished(runs):

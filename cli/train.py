@@ -95,7 +95,7 @@ def _train(settings, micrograph, run, resume, overwrite, cluster):
     if not cluster.chief:
         return
     _draw(settings, micrograph, run)
-    _warn_of_stand_in(micrograph)
+    warn_of_stand_in(micrograph)
     click.echo(
         f"Trained {outcome.step} steps in {minutes:.1f} minutes.\n"
         f"Wrote {run.path}: model.weights.h5, history.csv, figures/overview.png, figures/losses.png\n"
@@ -143,10 +143,11 @@ def _say_what(settings, micrograph, run):
             " in a training of another length, change it with training.epochs"
         )
     click.echo(f"run folder: {run.path}; TensorBoard: tb_logs/{run.name}")
-    _warn_of_stand_in(micrograph)
+    warn_of_stand_in(micrograph)
 
 
-def _warn_of_stand_in(micrograph):
+def warn_of_stand_in(micrograph):
+    """Say on stderr where a built-in generator stands in for a micrograph that could not be had."""
     if micrograph.fallback_for:
         click.secho(
             f"WARNING: the micrograph {micrograph.fallback_for} is neither on this machine nor could it be"

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from davegan_tf.reproduction import Job
 
-MATERIALS = ("alloy", "copolymer")
 # A third of a full training, with shares of it at fixed and at matched statistics nearly as large as there.
 COMMON = (
     "training.epochs=3000",
@@ -14,6 +13,7 @@ COMMON = (
     "training.match_statistics_after=1500",
     "training.decay_after=2600",
 )
+STEPS = 12_000  # with 16 tiles, in batches of 4
 
 
 class Variant(NamedTuple):
@@ -113,7 +113,7 @@ def document(table: Mapping[str, Any], command: str) -> str:
         "# What each setting brings",
         "",
         f"Made by `{command}`: our settings (`configs/*.yaml`) with one change at a time, a third of the",
-        f"training (12,000 steps; {', '.join(COMMON)}). Medians over the seeds, in brackets the smallest and the",
+        f"training ({STEPS:,} steps; {', '.join(COMMON)}). Medians over the seeds, in brackets the smallest and the",
         "largest; all figures are in [`ablation.json`](ablation.json). Ratios are to the scorecard's floor: 2 passes.",
     ]
     for material, variants in table.items():

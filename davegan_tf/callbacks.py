@@ -47,7 +47,7 @@ class History:
             # A row that a kill cut short has too few columns.
             whole = (row for row in rows[1:] if len(row) == len(rows[0]))
             rows = rows[:1] + [row for row in whole if float(row[0]) <= step]
-        self.header_written = bool(rows)
+        self.header = rows[0] if rows else None
         kept = io.StringIO()
         csv.writer(kept).writerows(rows)
         write_text(path, kept.getvalue())
@@ -55,10 +55,11 @@ class History:
         self.writer = csv.writer(self.file)
 
     def chunk(self, previous, step, logs):
-        if not self.header_written:
-            self.writer.writerow(["step", "epoch", *logs])
-            self.header_written = True
-        values = (f"{value:.6g}" for value in logs.values())
+        if self.header is None:
+            self.header = ["step", "epoch", *logs]
+            self.writer.writerow(self.header)
+        # By name: a run that goes on may be told in another order.
+        values = (f"{logs[name]:.6g}" for name in self.header[2:])
         self.writer.writerow([step, f"{step / self.steps_per_epoch:.6g}", *values])
         self.file.flush()
 

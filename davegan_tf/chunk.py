@@ -43,6 +43,8 @@ class Chunk:
     def compile(self, n_steps, batch_size):
         """Compile the function for up to ``n_steps`` steps of ``batch_size`` samples each, and run none.
 
+        With a backend that is ``counted``: for exactly as many.
+
         Returns
         -------
         float

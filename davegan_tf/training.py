@@ -185,13 +185,13 @@ class _Session:
             if step >= schedule.matched_from and self.model.material_statistics is None:
                 self.model.material_statistics = self._material_statistics()
                 chunk = None
+            # Chunks end at multiples of their length, wherever a run was interrupted.
+            count = min(training.chunk_steps - step % training.chunk_steps, schedule.total - step)
             if chunk is None:
-                chunk = self._compile()
+                chunk = self._compile(count)
             if step >= schedule.decayed_from:
                 self._set_learning_rates(schedule.learning_rate_share(step))
             previous = step
-            # Chunks end at multiples of their length, wherever a run was interrupted.
-            count = min(training.chunk_steps - step % training.chunk_steps, schedule.total - step)
             with self._timed("steps"):
                 logs = chunk.run(
                     schedule.positions.positions(step, count),
@@ -249,13 +249,15 @@ class _Session:
             found.extend(short_range_statistics(encode_phases(labels, n_phases)).numpy())
         return np.stack([np.mean(found, axis=0), np.var(found, axis=0)])
 
-    def _compile(self):
+    def _compile(self, count):
+        """The program, for a first chunk of ``count`` steps."""
         training = self.config.training
         n_phases = self.micrograph.n_phases
         chunk = Chunk(
             self.model, self.schedule.images, n_phases, training.backend, self.distribution
         )
-        seconds = chunk.compile(min(training.chunk_steps, self.schedule.total), training.batch_size)
+        longest = min(training.chunk_steps, self.schedule.total)
+        seconds = chunk.compile(count if chunk.backend.counted else longest, training.batch_size)
         self.seconds["compilation"] += seconds
         for observer in self.observers:
             observer.compiled(chunk.backend, seconds)

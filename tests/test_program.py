@@ -1,6 +1,7 @@
 """A training in files for a graphics card's machine: what is exported, run by JAX, comes back as a run."""
 
 import contextlib
+import csv
 import gzip
 import importlib.util
 import io
@@ -19,6 +20,7 @@ from cli.main import main
 from davegan_tf.building import build_model, load_model
 from davegan_tf.checkpoints import Checkpoints
 from davegan_tf.config import load_config
+from davegan_tf.davegan import LOGS
 from davegan_tf.micrographs import load_from_config
 from davegan_tf.run_folder import RunFolder
 from davegan_tf.schedule import Schedule
@@ -55,6 +57,23 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("program") / "exported"
     assert export(folder) == (0, "")
     return folder
+
+
+LOGS_THERE = {name: float(index) for index, name in enumerate(sorted(LOGS))}
+
+
+def as_trained(folder):
+    """Write what ``benchmarks.card --train`` writes after one chunk of steps; returns the variables."""
+    trained = arrays(folder / "expected.npz")
+    np.savez(folder / "trained.npz", **trained)
+    told = {
+        "machine": {"processor": "a graphics card", "cores": 1, "devices": ["a graphics card"]},
+        "versions": {"jax": "0"},
+        "seconds": {"compilation": 2.0, "steps": 3.0},
+        "logs": [{**LOGS_THERE, "finite_steps": 10}],
+    }
+    (folder / "trained.json").write_text(json.dumps(told))
+    return trained
 
 
 def arrays(path):
@@ -101,37 +120,90 @@ def test_the_program_is_one_of_stablehlo_alone(exported):
 def test_what_was_trained_becomes_a_run_that_train_finishes(exported, tmp_path):
     folder, home = tmp_path / "folder", tmp_path / "run"
     shutil.copytree(exported, folder)
-    code, errors = run("collect", folder, home)
-    assert code == 2
-    assert "trained.npz: is not there" in errors
-    assert not home.exists()
-
-    # As if all 20 steps were run there.
-    trained = arrays(folder / "expected.npz") | {"training_step": np.int64(20)}
-    np.savez(folder / "trained.npz", **trained)
-    logs = [{"kl_loss": 1.0, "finite_steps": 10}, {"kl_loss": 2.0, "finite_steps": 10}]
-    told = {"device": "a graphics card", "logs": logs}
-    (folder / "trained.json").write_text(json.dumps(told))
+    # As if one of the two chunks were run there.
+    trained = as_trained(folder)
     assert run("collect", folder, home) == (0, "")
     code, errors = run("collect", folder, home)
     assert code == 2
     assert "holds a run already" in errors
 
-    assert (home / "history.csv").read_text().split() == [
-        "step,epoch,kl_loss",
-        "10,5,1",
-        "20,10,2",
-    ]
     resume = ["train", "--config", home / "config.yaml", "--run-dir", home, "--resume"]
+    resume += ["--epochs", "5"]
     with contextlib.chdir(tmp_path):
         assert main(list(map(str, resume))) == 0
     manifest = RunFolder(home).read_manifest()
-    assert manifest["finished"] and manifest["trained_on"] == "a graphics card"
+    assert manifest["finished"]
+    assert manifest["machine"]["devices"] == ["a graphics card"]
+    assert manifest["versions"].keys() > {"jax", "tensorflow"}
+    assert manifest["wall_seconds"] > 5
     model, step = load_model(RunFolder(home))
-    assert step == 20
+    assert step == 10
     # The paper has no average of the weights: what was trained is what is used.
     kernel = model.encoder.stack.layers[0].kernel.numpy()
     np.testing.assert_array_equal(kernel, trained["encoder/layer_1/kernel"])
+
+
+def test_training_goes_on_in_the_same_history(exported, tmp_path):
+    folder, home = tmp_path / "folder", tmp_path / "run"
+    shutil.copytree(exported, folder)
+    as_trained(folder)
+    assert run("collect", folder, home) == (0, "")
+    resume = ["train", "--config", home / "config.yaml", "--run-dir", home, "--resume"]
+    with contextlib.chdir(tmp_path):
+        assert main(list(map(str, resume))) == 0
+    with (home / "history.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert list(first) == ["step", "epoch", *LOGS]
+    assert (first["step"], second["step"], second["epoch"]) == ("10", "20", "10")
+    for name, value in LOGS_THERE.items():
+        assert float(first[name]) == value
+    # One image's sum of 1024 cross-entropies, an answer of D.
+    assert 100 < float(second["reconstruction_loss"]) < 1000
+    assert 0 < float(second["probability_real"]) < 1
+
+
+def replace(name, **changes):
+    """What changes a JSON file of a folder."""
+
+    def change(folder):
+        path = folder / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def infinite(folder):
+    values = arrays(folder / "trained.npz")
+    values["encoder/layer_1/kernel"][0] = np.nan
+    np.savez(folder / "trained.npz", **values)
+
+
+def foreign(folder):
+    np.savez(folder / "trained.npz", **arrays(folder / "trained.npz"), other=np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: (folder / "trained.json").unlink(), "has no trained.json"),
+        (lambda folder: (folder / "trained.json").write_text("{"), "not readable"),
+        (lambda folder: (folder / "trained.npz").write_bytes(b"PK"), "not readable"),
+        (infinite, "encoder/layer_1/kernel is no longer finite"),
+        (foreign, "of another program"),
+        (replace("trained.json", logs=[{**LOGS_THERE, "finite_steps": 7}]), "after step 7"),
+        (replace("trained.json", logs=[]), "of step 10, trained.json of 0"),
+        (replace("program.json", digest="other"), "exported with other data than grains"),
+    ],
+)
+def test_what_is_no_training_is_not_collected(exported, tmp_path, change, said):
+    folder, home = tmp_path / "folder", tmp_path / "run"
+    shutil.copytree(exported, folder)
+    as_trained(folder)
+    change(folder)
+    code, errors = run("collect", folder, home)
+    assert code == 2
+    assert said in errors and errors.count("\n") == 1
+    assert not home.exists()
 
 
 def test_mistakes_are_told_before_anything_is_done(exported, tmp_path):
@@ -140,8 +212,19 @@ def test_mistakes_are_told_before_anything_is_done(exported, tmp_path):
     assert "exists already" in errors
     code, errors = export(tmp_path / "new", "training.chunk_steps=50")
     assert code == 2
-    assert "20 steps are less than one chunk of 50" in errors
+    assert "training.epochs: leaves 20 steps, less than one chunk" in errors
+    keys = ["training.decay_after=0"]
+    code, errors = export(tmp_path / "new", *keys)
+    assert code == 2
+    assert "training.decay_after: leaves 0 steps" in errors
     assert not (tmp_path / "new").exists()
+
+
+def test_without_its_files_the_card_does_nothing(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.card", str(tmp_path)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{tmp_path} has no program.json" in done.stderr
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
@@ -158,7 +241,9 @@ def test_jax_computes_the_same_losses(exported, tmp_path):
     assert "2 chunks of 10 steps" in done.stdout
     # Its training begins anew after this check.
     assert arrays(folder / "trained.npz")["training_step"] == 20
-    logs = json.loads((folder / "trained.json").read_text())["logs"]
+    told = json.loads((folder / "trained.json").read_text())
+    assert told["machine"]["devices"] and told["seconds"]["steps"] > 0
+    logs = told["logs"]
     assert len(logs) == 2
     assert logs[0]["reconstruction_loss"] == pytest.approx(
         about["logs"]["reconstruction_loss"], rel=1e-4

@@ -627,7 +627,7 @@ def test_history_drops_what_lies_beyond_and_what_is_cut_short(tmp_path):
     again = History(path, 10, 2)
     # At no time is the file without the rows to be kept.
     assert rows(path)[1].tolist() == [[5, 2.5, 0.5, 1], [10, 5, 1, 1]]
-    again.chunk(10, 15, {"loss": 1.5, "other": 1})
+    again.chunk(10, 15, {"other": 1, "loss": 1.5})  # columns go by name
     again.close()
     assert path.read_bytes() == whole
     History(path, 0, 2).close()
