@@ -89,8 +89,8 @@ def linkage(model, n_phases, names=None, count=SAMPLES, seed=0):
     """Fit a map from z to properties of the generated structures.
 
     Kernel ridge regression on samples of the prior, with a Gaussian kernel as wide as the prior: two samples, whose
-    squared distance is 2 latent_dim on average, have a kernel of 1/e. Of what we tried on the models
-    packaged in November 2026, it had the best cross-validated R² (4,096 samples; of label 1):
+    squared distance is 2 latent_dim on average, have a kernel of 1/e. Of what we tried on earlier packaged
+    models, it had the best cross-validated R² (4,096 samples; of label 1):
 
     ==================================  ================  =================  ==========
     R² on the alloy / the composite     volume fraction   interface density  anisotropy
