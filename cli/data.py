@@ -94,11 +94,12 @@ def show(
     belongs to no tile. An image of your own in many grey values needs --threshold or --phases.
     """
     from davegan_tf.errors import InputError
-    from davegan_tf.files import atomic_path
+    from davegan_tf.files import atomic_path, check_not_read
     from davegan_tf.micrographs import load_micrograph
 
     if out.suffix.lower() != ".png":
         raise InputError(f'--out "{out}": the picture is a PNG, give a name that ends in .png.')
+    check_not_read(out, [source])
     side = int(image_size) if image_size else None
     micrograph = load_micrograph(
         source,

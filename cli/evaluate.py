@@ -70,6 +70,8 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     write_text(path, json.dumps(result, indent=2) + "\n")
     reference = micrograph.held_out if holdout else micrograph.images
     side, n_phases = config.data.image_size, micrograph.n_phases
+    # The paper has no figures for a stand-in, nor for a file that happens to be called like a material.
+    paper = micrograph.name if config.data.source == micrograph.name else None
     crops, noise = real_crops_and_noise(reference, side, count, n_phases, seed)
     write_report(
         page,
@@ -86,10 +88,9 @@ def evaluate(run, count, seed, holdout, out, filter_size):
             config.data.unit,
         ),
         title=f"{folder.name}: {micrograph.title}, seed {config.seed}",
-        paper=micrograph.name,
+        paper=paper,
         history=folder.history if folder.history.is_file() else None,
     )
     click.echo(f"{folder.describe()}, step {result['step']}")
-    # A stand-in has the name of its generator, for which the paper has no figures.
-    click.echo(format_table(result, paper=micrograph.name))
+    click.echo(format_table(result, paper=paper))
     click.echo(f"wrote {path} and {page}")

@@ -42,8 +42,7 @@ def interpolate(run, a, b, steps, out, threshold, phases):
 
     folder = find_run(run)
     n_phases = folder.read_manifest()["data"]["n_phases"]
-    numbers = out.with_suffix(".json")
-    check_pictures([out, numbers], [a, b])
+    numbers = check_pictures(out, ".json", [a, b])
     ends = [of_text(folder, text, threshold, phases) for text in (a, b)]
     if ends[0].same_as(ends[1]):
         raise InputError(f"A and B are the same ({ends[0].name}); give two different ones.")

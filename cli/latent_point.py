@@ -3,8 +3,6 @@
 Everything that can be wrong with it is found before TensorFlow is imported.
 """
 
-import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -141,31 +139,35 @@ def title(folder, step):
     return f"{folder.name} ({folder.material}), step {step}"
 
 
-def check_pictures(paths, images=()):
+def check_pictures(out, suffix, images=()):
     """Raise InputError now if a file could not be written later, or would replace an image that is read.
 
     Parameters
     ----------
-    paths : sequence of Path
-        The first is ``--out``, which must end in ``.png``; the others are written beside it.
+    out : Path
+        ``--out``, which must end in ``.png``.
+    suffix : str
+        Of the file that is written beside it.
     images : sequence of str
         Arguments that may be image files.
+
+    Returns
+    -------
+    Path
+        The file beside it.
     """
     from davegan_tf.errors import InputError
-    from davegan_tf.files import check_writable
+    from davegan_tf.files import check_not_read, check_writable
 
-    out = paths[0]
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: must be the name of a picture, ending in .png.")
-    for path in paths:
+    beside = out.with_suffix(suffix)
+    for path in (out, beside):
         if path.is_dir():
             raise InputError(f"--out {out}: {path} is a folder; choose another name.")
-        for image in images:
-            if os.path.realpath(Path(image).expanduser()) == os.path.realpath(path):
-                raise InputError(
-                    f"--out {out}: would replace {image}, which is read; choose another name."
-                )
+        check_not_read(path, images)
     check_writable(out)
+    return beside
 
 
 def _threshold(ctx, parameter, value):

@@ -27,6 +27,7 @@ def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
     An image larger than the model's is cut into tiles and put together again.
     """
     from davegan_tf.errors import InputError
+    from davegan_tf.files import check_not_read
     from davegan_tf.image_output import check_output, write_labels
     from davegan_tf.micrographs import load_micrograph
     from davegan_tf.packaged import find_run
@@ -35,6 +36,7 @@ def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
     config = folder.read_config()
     pixel_size, unit = find_pixel_size(config.data, pixel_size, unit, out)
     check_output(out, pixel_size=pixel_size, unit=unit)
+    check_not_read(out, [image])
     if threshold is None and phases is None and image == config.data.source:
         threshold, phases = config.data.threshold, config.data.phases
     elif threshold is not None and phases is not None:

@@ -13,7 +13,7 @@ def seed_list(ctx, parameter, value):
     if value is None:
         return None
     seeds = [part.strip() for part in value.split(",")]
-    if not all(seed.isdigit() for seed in seeds):
+    if not all(seed.isdecimal() for seed in seeds):
         raise click.BadParameter(f'"{value}" is no list of seeds; expected numbers such as 0,1,2')
     return list(dict.fromkeys(map(int, seeds)))
 
@@ -113,7 +113,7 @@ def run_jobs(work, runs, workers, count, ended):
     """
     from davegan_tf.reproduction import run_all
 
-    missing = [job for job in work if not job.finished(runs)]
+    missing = [job for job in work if not job.finished(runs, count)]
     click.echo(f"{len(work)} runs, {len(work) - len(missing)} of them finished")
     failures = []
     with _stopped_by_signals():

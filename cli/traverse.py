@@ -79,8 +79,7 @@ def traverse(run, image, tile, seed, dims, limit, steps, out, threshold, phases)
     if dims is not None:
         check_dimensions(dims, config.model.latent_dim)
     values, moving_values = traversal_values(limit, steps), traversal_values(limit, FRAMES)
-    gif = out.with_suffix(".gif")
-    check_pictures([out, gif], [] if image is None else [image])
+    gif = check_pictures(out, ".gif", [] if image is None else [image])
     if image is not None:
         start = of_image(folder, image, threshold, phases)
     elif tile is not None:

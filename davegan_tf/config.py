@@ -72,7 +72,7 @@ def find_config(path_or_name: str | os.PathLike) -> Path:
         If there is none; names the packaged configs and the nearest.
     """
     given = str(path_or_name)
-    wanted = Path(given).expanduser()
+    wanted = Path(os.path.expanduser(given))
     candidates = [wanted, Path(f"{wanted}.yaml")]
     if given and not wanted.is_absolute() and ".." not in wanted.parts:
         candidates += [packaged_configs() / path for path in (wanted, f"{wanted}.yaml")]

@@ -78,6 +78,24 @@ def check_writable(path, option="--out"):
         raise InputError(f"{option} {path}: {parent} can't be written to; choose another place.")
 
 
+def check_not_read(path, sources, option="--out"):
+    """Raise InputError if writing ``path`` would replace a file that is read.
+
+    Parameters
+    ----------
+    path : Path
+    sources : sequence of str or Path
+        Arguments that may be files.
+    option : str
+        Of the command line, for the message.
+    """
+    for source in sources:
+        if os.path.realpath(os.path.expanduser(source)) == os.path.realpath(path):
+            raise InputError(
+                f"{option} {path}: would replace {source}, which is read; choose another name."
+            )
+
+
 def check_new_folder(path, option="--out"):
     """Raise InputError unless ``path`` can become a new folder, or is an empty one."""
     if path.is_file() or (path.is_dir() and any(path.iterdir())):

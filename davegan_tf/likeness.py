@@ -64,7 +64,11 @@ def coverage(generated, noise, real, rng):
         real.crops[n : 2 * n], crops, places, real.places[n : 2 * n], relative=True
     )
     by_noise = similarity.coverage(noise[:n], crops, places, relative=True)
-    draws = rng.integers(0, n, (RESAMPLINGS, n))
+    # Of crops with a disjoint other one, as the share itself.
+    defined = np.flatnonzero(np.isfinite(covered.radius))
+    if not len(defined):
+        defined = np.arange(n)
+    draws = defined[rng.integers(0, len(defined), (RESAMPLINGS, len(defined)))]
     return records.of_share(
         covered.share,
         [by_crops.covered[draw].mean() for draw in draws],

@@ -44,9 +44,14 @@ def limit_logits(model, images, limit, seed):
     """
     z = [model.encode(part)[0].numpy() for part in batches(images)]
     z.append(model.sample_latent(SAMPLES, seed).numpy())
-    largest = max(
-        float(np.abs(model.generator.logits(part).numpy()).max())
-        for part in batches(np.concatenate(z))
+    # NumPy's, since Python's max passes over NaN.
+    largest = float(
+        np.max(
+            [
+                np.abs(model.generator.logits(part).numpy()).max()
+                for part in batches(np.concatenate(z))
+            ]
+        )
     )
     if not math.isfinite(largest):
         raise FloatingPointError("a logit of the generator")

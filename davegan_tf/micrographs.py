@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,10 +96,15 @@ def hold_out(micrograph: Micrograph, share: float, side: int) -> Micrograph:
     held = round(share * extent)
     if min(held, extent - held) < least:
         what = f"{extent} images" if axis == 0 else f"{extent} rows of pixels"
+        low, high = math.ceil(100 * least / extent), math.floor(100 * (1 - least / extent))
+        advice = (
+            f"choose a share between {low / 100:.2f} and {high / 100:.2f}, or no holdout"
+            if low <= high
+            else "there are too few for any share; leave data.holdout out"
+        )
         raise InputError(
             f"data.holdout: {share} of {what} leaves {extent - held} for training and {held} out of it, and each part "
-            f"must have at least {least}; choose a share between {least / extent:.2f} and "
-            f"{1 - least / extent:.2f}, or no holdout."
+            f"must have at least {least}; {advice}."
         )
     kept, held_out = np.split(images, [extent - held], axis=axis)
     parameters = micrograph.parameters
@@ -217,7 +223,7 @@ def _generate(name: str, size: int, seed: int) -> tuple[np.ndarray, str]:
 
 
 def _user_file(source: str) -> tuple[Path, str]:
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # unlike Path's, it leaves ~ of no user as it is
     if source and (path.exists() or path.is_symlink()):
         return path, f"file {path}"
     raise InputError(

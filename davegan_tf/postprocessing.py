@@ -33,6 +33,8 @@ def majority_filter(labels: NDArray[np.integer], n_phases: int, size: int = 3) -
     """
     check_size(size)
     labels = np.asarray(labels)
+    if size == 1:
+        return labels.astype(np.uint8)
     window = np.ones(size, np.intp)
     votes = np.empty((n_phases, *labels.shape), np.intp)
     for phase in range(n_phases):

@@ -37,7 +37,9 @@ def check_folder(folder, option="--out"):
         Of the command line, for the message.
     """
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    if folder.is_file() or any(n not in FILES and not n.startswith(EVENTS) for n in names):
+    other = any(name not in FILES and not name.startswith(EVENTS) for name in names)
+    # Events alone are the log of a training.
+    if folder.is_file() or other or (names and FILES[0] not in names):
         raise InputError(
             f"{option} {folder}: holds something that is no embedding; give a new or an empty folder."
         )

@@ -65,6 +65,7 @@ class RealPieces:
         self.crops = cut(reference, self.places, side)
         self.tile_places = tile_places(reference, side)
         self.tiles = cut(reference, self.tile_places, side)
-        self.fractions = measures.phase_fractions(self.tiles, n_phases).mean(axis=0)
+        # Of all pixels, also of those that belong to no tile.
+        self.fractions = measures.phase_fractions(reference, n_phases).mean(axis=0)
         # E_gen is the distance to the training tiles, whatever the crops are cut from.
         self.training_tiles = cut(training, tile_places(training, side), side)

@@ -36,9 +36,23 @@ class Job(NamedTuple):
         folder = self.folder(runs)
         return {"evaluate": folder.evaluation, "study": folder.study}[self.measured_by]
 
-    def finished(self, runs: Path) -> bool:
-        """Trained and measured."""
-        return self.measured(runs).is_file() and trained(self.folder(runs))
+    def finished(self, runs: Path, count: int | None = None) -> bool:
+        """Trained, and the finished model measured; with ``count`` samples, if it is given."""
+        return trained(self.folder(runs)) and self.is_measured(runs, count)
+
+    def is_measured(self, runs: Path, count: int | None = None) -> bool:
+        """Whether the measuring command was run on the finished model, with ``count`` samples and no other options.
+
+        Else an evaluation by hand, of an unfinished run or with a filter, would pass for the run's result.
+        """
+        path = self.measured(runs)
+        if not path.is_file() or self.measured_by != "evaluate":
+            return path.is_file()
+        found = json.loads(path.read_text("utf-8"))
+        step = self.folder(runs).read_manifest().get("step")
+        usual = {"step": step, "filter": 1, "seed": 0, "holdout": False}
+        fits = all(found[key] == value for key, value in usual.items())
+        return fits and count in (None, found["counts"]["samples"])
 
 
 def trained(folder: RunFolder) -> bool:
@@ -65,11 +79,13 @@ def run_job(job: Job, runs: Path, count: int, processes: "Processes") -> None:
     folder = job.folder(runs)
     if not trained(folder):
         sets = [part for override in job.overrides for part in ("--set", override)]
-        # A folder that was begun and holds no manifest yet has nothing to go on with.
+        # A folder that was begun and holds no manifest yet has nothing to go on with, and is no run to `train`.
+        if not folder.manifest.is_file():
+            folder.config.unlink(missing_ok=True)
         how = "--resume" if folder.manifest.is_file() else "--overwrite"
         config = ("--config", job.config, "--seed", str(job.seed), *sets)
         processes.run("train", *config, "--run-dir", str(folder.path), how)
-    if not job.measured(runs).is_file():
+    if not job.is_measured(runs, count):
         samples = ("--count", str(count)) if job.measured_by == "evaluate" else ()
         processes.run(job.measured_by, str(folder.path), *samples)
 

@@ -38,6 +38,13 @@ def otsu_thresholds(values: np.ndarray, classes: int, bins: int = 256) -> np.nda
     else:
         edges = np.linspace(low, high, bins + 1)
     counts, _ = np.histogram(values.astype(np.float64), edges)
+    if np.count_nonzero(counts) < classes:
+        # An outlier has all other values in one bin: bins of as many distinct values each.
+        distinct = np.unique(values).astype(np.float64)
+        inner = 0.5 * (distinct[1:] + distinct[:-1])
+        inner = inner[np.linspace(0, len(inner) - 1, min(len(inner), bins - 1)).round().astype(int)]
+        edges = np.concatenate([distinct[:1], inner, distinct[-1:]])
+        counts, _ = np.histogram(values.astype(np.float64), edges)
     centres = 0.5 * (edges[:-1] + edges[1:])
     weight = np.concatenate([[0.0], np.cumsum(counts)])
     moment = np.concatenate([[0.0], np.cumsum(counts * (centres - centres[0]))])

@@ -4,6 +4,7 @@ The work is done by ``inference``, ``latent``, ``linkage`` and ``evaluation``. E
 argument is found here, of a model before TensorFlow is imported.
 """
 
+import numbers
 import operator
 from pathlib import Path
 
@@ -143,6 +144,7 @@ class TrainedModel:
         """
         _check_whole("count", count, 1)
         _check_whole("seed", seed, 0, LARGEST_SEED)
+        _check_whole("filter_size", filter_size, 1)
         check_size(filter_size)
         labels = generate_labels(self.keras_model, count, seed)
         return labels if filter_size == 1 else majority_filter(labels, self.n_phases, filter_size)
@@ -221,6 +223,7 @@ class TrainedModel:
         (len(dimensions), steps, side, side) uint8
         """
         _check_whole("steps", steps, 2)
+        _check_number("limit", limit)
         if dimensions is not None:
             dimensions = np.atleast_1d(dimensions)
             for dimension in dimensions:
@@ -270,6 +273,7 @@ class TrainedModel:
             raise InputError(f"find needs a property with its value; there are {', '.join(known)}.")
         properties.check_names(list(targets), self.n_phases)
         for name, value in targets.items():
+            _check_number(name, value)
             properties.check_value(name, value)
         fitted = linkage.linkage(self.keras_model, self.n_phases, list(targets), seed=seed)
         return linkage.find(self.keras_model, self.n_phases, fitted, targets, count, seed)
@@ -351,6 +355,11 @@ class TrainedModel:
 
 def _as_stack(images):
     return images.reshape(-1, *images.shape[-2:])
+
+
+def _check_number(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InputError(f"{name} is {value!r}; expected a number.")
 
 
 def _check_whole(name, value, least, most=None):

@@ -281,6 +281,7 @@ REFUSALS = [
     ("generate runs/grains --out notes/a.txt/b.npy", "can't be written to; choose another"),
     ("reconstruct runs/grains grains --out a.gif", ".gif can't be written"),
     ("reconstruct runs/grains grains --out notes/a.txt/b", "can't be written to"),
+    ("reconstruct runs/grains ./three.npy --out three.npy", "would replace ./three.npy, which is"),
     ("export runs/grains --out notes", "exists already; give a new or an empty folder"),
     ("export runs/grains --out three.npy", "exists already"),
     ("export runs/grains --out three.npy/model", "can't be written to"),

@@ -105,3 +105,8 @@ def test_mistakes_leave_nothing_behind(tmp_path):
     assert result.exit_code == 2
     assert 'neither "otsu" nor a number' in result.output
     assert list(tmp_path.iterdir()) == []
+    Image.fromarray(np.eye(64, dtype=np.uint8)).save(tmp_path / "mine.png")
+    before = (tmp_path / "mine.png").read_bytes()
+    with pytest.raises(InputError, match="would replace"):
+        run("show", tmp_path / "mine.png", "--out", tmp_path / "." / "mine.png")
+    assert (tmp_path / "mine.png").read_bytes() == before

@@ -248,6 +248,22 @@ def test_result_is_a_function_of_the_seed(micrograph):
     assert first["samples"]["E_gen"]["noise"] != other["samples"]["E_gen"]["noise"]
 
 
+def test_the_true_fraction_is_that_of_all_pixels(micrograph):
+    # Two tiles and a half in each direction.
+    part = micrograph[:, : 5 * SIDE // 2, : 5 * SIDE // 2].copy()
+    part[:, 2 * SIDE :] = 1
+    truth = run(part)["true_volume_fraction"]["1"]
+    assert truth == pytest.approx(part.mean(), abs=1e-6)
+
+
+def test_crops_without_a_disjoint_other_are_left_out_of_coverage_and_its_interval():
+    # Crops in the middle overlap all others. On stripes of period 2 every other is covered by the samples: all crops.
+    stripes = np.tile(np.arange(2, dtype=np.uint8), (1, 2 * SIDE, SIDE))
+    record = run(stripes, generated=crops(stripes, 64, seed=5))["samples"]["coverage"]
+    assert record["value"] == record["floor"]["mean"] == 1
+    assert record["interval"] == [1, 1] and record["ratio"] == 1
+
+
 def test_smallest_input_gives_none_where_nothing_can_be_said(micrograph):
     one = micrograph[:, :SIDE, :SIDE]
     result = evaluate(one, one, np.concatenate([one, one]), n_phases=2)

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from davegan_tf import logit_limit
 from davegan_tf.dataset import decode_phases
 from davegan_tf.davegan import DAVEGAN
 from davegan_tf.logit_limit import SAMPLES, limit_logits
@@ -93,3 +95,18 @@ def test_a_logit_that_is_not_finite_is_refused():
     kernel.assign(np.full(kernel.shape, np.inf))
     with pytest.raises(FloatingPointError, match="a logit of the generator"):
         limit_logits(model, images_of(model), LIMIT, seed=0)
+
+
+def test_a_logit_of_a_later_batch_that_is_not_a_number_is_refused(monkeypatch):
+    model = overconfident(64, 1)
+    answers = []
+
+    def logits(z):
+        answers.append(np.full((len(z), 1), np.nan if answers else 1.0, np.float32))
+        return tf.constant(answers[-1])
+
+    monkeypatch.setattr(model.generator, "logits", logits)
+    monkeypatch.setattr(logit_limit, "batches", lambda rows: np.array_split(rows, 3))
+    with pytest.raises(FloatingPointError, match="a logit of the generator"):
+        limit_logits(model, images_of(model), LIMIT, seed=0)
+    assert len(answers) == 3

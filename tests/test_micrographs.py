@@ -278,3 +278,14 @@ def test_each_part_must_hold_an_image(share):
     whole = load_micrograph("grains", micrograph_size=256)
     with pytest.raises(InputError, match=r"data\.holdout.*between 0\.25 and 0\.75"):
         hold_out(whole, share, 64)
+
+
+def test_the_advised_shares_can_be_held_out():
+    whole = load_micrograph("grains", micrograph_size=300)
+    with pytest.raises(InputError, match=r"between 0\.22 and 0\.78"):
+        hold_out(whole, 0.1, 64)
+    for share in (0.22, 0.78):
+        part = hold_out(whole, share, 64)
+        assert min(part.images.shape[1], part.held_out.shape[1]) >= 64
+    with pytest.raises(InputError, match="too few for any share"):
+        hold_out(load_micrograph("grains", micrograph_size=100), 0.5, 64)

@@ -189,6 +189,11 @@ def test_what_is_no_embedding_is_not_replaced(tmp_path, monkeypatch):
     for folder in ("projector", "file"):
         with pytest.raises(InputError, match="holds something"):
             projector.check_folder(tmp_path / folder)
+    # The log of a training.
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "events.out.tfevents.1").write_text("precious")
+    with pytest.raises(InputError, match="holds something that is no embedding"):
+        projector.check_folder(tmp_path / "log")
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(InputError, match="the folder you are in"):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from conftest import settings
@@ -59,6 +60,37 @@ def test_what_is_finished_is_kept_and_not_replaced(reproduced, tmp_path, davegan
     assert done.returncode == 0, done.stderr
     assert "1 runs, 1 of them finished" in done.stdout
     assert tree(tmp_path / "copy" / "runs") == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": 4},
+        {"seed": 1},
+        {"filter": 3},
+        {"counts": {"tiles": 16, "samples": 16, "crops": 32}},
+    ],
+)
+def test_another_evaluation_is_not_taken_for_the_run_s(reproduced, tmp_path, change):
+    home, _, _ = reproduced
+    job = table4.job("best", "checkerboard", 0)
+    shutil.copytree(home / "runs" / "table4", tmp_path / "runs")
+    assert job.finished(tmp_path / "runs") and job.finished(tmp_path / "runs", 8)
+    path = job.folder(tmp_path / "runs").evaluation
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert not job.finished(tmp_path / "runs", 8)
+
+
+def test_a_run_that_was_hardly_begun_begins_anew(tmp_path, monkeypatch):
+    job = table4.job("best", "checkerboard", 0)
+    folder = job.folder(tmp_path)
+    folder.path.mkdir()
+    folder.config.write_text("seed: 0\n")  # killed before the manifest was there
+    said = []
+    processes = SimpleNamespace(run=lambda *arguments: said.append(arguments))
+    reproduction.run_job(job, tmp_path, 8, processes)
+    assert said[0][-1] == "--overwrite" and said[1][0] == "evaluate"
+    folder.check_free(overwrite=True)
 
 
 def test_results_of_other_materials_stay_in_the_table(reproduced, tmp_path, davegan):

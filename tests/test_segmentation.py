@@ -58,6 +58,15 @@ def test_otsu_has_no_empty_class():
         np.testing.assert_array_equal(np.unique(labels), np.arange(classes))
 
 
+@pytest.mark.parametrize("classes", [2, 3, 4, 8])
+@pytest.mark.parametrize("levels", [200, 2000])
+def test_otsu_of_an_image_with_one_hot_pixel(classes, levels):
+    values = RNG.integers(0, levels, (64, 64)).astype(np.float64)
+    values[3, 5] = 1e9
+    labels = np.digitize(values, otsu_thresholds(values, classes), right=True)
+    np.testing.assert_array_equal(np.unique(labels), np.arange(classes))
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_multi_otsu_of_a_grey_image(dtype):
     values, true = grey_image()
