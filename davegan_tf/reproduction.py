@@ -80,9 +80,9 @@ def run_job(job: Job, runs: Path, count: int, processes: "Processes") -> None:
     if not trained(folder):
         sets = [part for override in job.overrides for part in ("--set", override)]
         # A folder that was begun and holds no manifest yet has nothing to go on with, and is no run to `train`.
-        if not folder.manifest.is_file():
-            folder.config.unlink(missing_ok=True)
         how = "--resume" if folder.manifest.is_file() else "--overwrite"
+        if how == "--overwrite":
+            folder.config.unlink(missing_ok=True)
         config = ("--config", job.config, "--seed", str(job.seed), *sets)
         processes.run("train", *config, "--run-dir", str(folder.path), how)
     if not job.is_measured(runs, count):

@@ -147,7 +147,7 @@ class TrainedModel:
         _check_whole("filter_size", filter_size, 1)
         check_size(filter_size)
         labels = generate_labels(self.keras_model, count, seed)
-        return labels if filter_size == 1 else majority_filter(labels, self.n_phases, filter_size)
+        return majority_filter(labels, self.n_phases, filter_size)
 
     def encode(self, images):
         """Latent vectors of images: the means of their posteriors.
