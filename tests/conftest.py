@@ -105,12 +105,21 @@ def no_tensorflow(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def davegan():
+def shell():
+    """``shell()``: environment variables as a user's shell has them.
+
+    Not so those of the tests: JAX, which importing TensorFlow imports where it is installed, has TensorFlow's warnings on.
+    """
+    return lambda: {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+
+
+@pytest.fixture(scope="session")
+def davegan(shell):
     """``davegan(*arguments, cwd=…)`` runs the command line as a process."""
 
     def run(*arguments, cwd, **options):
         command = [sys.executable, "-m", "cli", *map(str, arguments)]
-        options = {"capture_output": True, "text": True} | options
+        options = {"capture_output": True, "text": True, "env": shell()} | options
         return subprocess.run(command, cwd=cwd, **options)
 
     return run

@@ -525,7 +525,7 @@ print("checkpoints", os.listdir(disk + "/run/checkpoints"))
 """
 
 
-def test_a_full_disk(grains, tmp_path):
+def test_a_full_disk(grains, tmp_path, shell):
     """A real disk of 400 KB, mounted for one process alone."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -536,6 +536,7 @@ def test_a_full_disk(grains, tmp_path):
     done = subprocess.run(
         [*private, sys.executable, "-c", FULL, str(disk), str(grains.run)],
         cwd=tmp_path,
+        env=shell(),
         capture_output=True,
         text=True,
     )

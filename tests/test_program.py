@@ -135,7 +135,7 @@ def test_what_was_trained_becomes_a_run_that_train_finishes(exported, tmp_path):
     assert manifest["finished"]
     assert manifest["machine"]["devices"] == ["a graphics card"]
     assert manifest["versions"].keys() > {"jax", "tensorflow"}
-    assert manifest["wall_seconds"] > 5
+    assert manifest["wall_seconds"] >= 5  # those of the card
     model, step = load_model(RunFolder(home))
     assert step == 10
     # The paper has no average of the weights: what was trained is what is used.

@@ -82,10 +82,10 @@ for name in ("aloy", "runs/nothing", "."):
     assert "not a run folder, it has no config.yaml" in no_run
 
 
-def test_loading_is_quiet(tmp_path):
+def test_loading_is_quiet(tmp_path, shell):
     script = "import davegan_tf; davegan_tf.load('alloy').generate(1)"
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=shell(), capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
