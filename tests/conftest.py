@@ -108,7 +108,7 @@ def no_tensorflow(tmp_path_factory):
 def shell():
     """``shell()``: environment variables as a user's shell has them.
 
-    Not so those of the tests: JAX, which importing TensorFlow imports where it is installed, has TensorFlow's warnings on.
+    Not so those of the tests: JAX, which TensorFlow imports where it is installed, switches TensorFlow's warnings on.
     """
     return lambda: {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
