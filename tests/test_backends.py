@@ -1,5 +1,6 @@
 """The ways to compute a training step: the same mathematics, and what the compiled program holds."""
 
+import functools
 import re
 import time
 
@@ -36,6 +37,17 @@ def start(config, images, n_phases, backend):
     return model, chunk
 
 
+@functools.cache
+def compile_once(backend, n_phases, side):
+    """Model and chunk, trained by whichever tests had them before; the positions; the seconds it took."""
+    config, images, positions = prepare(n_phases, side=side)
+    started = time.monotonic()
+    model, chunk = start(config, images, n_phases, backend)
+    seconds = time.monotonic() - started
+    assert int(model.training_step) == 0
+    return model, chunk, positions, seconds
+
+
 def copy(source, target):
     assert len(source.variables) == len(target.variables)
     for a, b in zip(_all(source), _all(target), strict=True):
@@ -55,16 +67,16 @@ def as_rows(logs):
 @pytest.mark.parametrize(
     ("side", "n_phases"),
     [
-        (64, 2),
-        (32, 3),
-        pytest.param(64, 3, marks=pytest.mark.slow),
-        pytest.param(32, 2, marks=pytest.mark.slow),
+        (32, 2),
+        (64, 3),
+        pytest.param(64, 2, marks=pytest.mark.slow),
+        pytest.param(32, 3, marks=pytest.mark.slow),
     ],
 )
 def test_the_fast_path_agrees_with_the_plain_one_over_100_steps(side, n_phases):
-    config, images, positions = prepare(n_phases, side=side)
-    plain, plain_chunk = start(config, images, n_phases, "graph")
-    fast, fast_chunk = start(config, images, n_phases, "xla_matmul")
+    plain, plain_chunk, positions, _ = compile_once("graph", n_phases, side)
+    fast, fast_chunk, _, _ = compile_once("xla_matmul", n_phases, side)
+    copy(plain, fast)
     steps = positions[:, None]
 
     # Each alone. Adam blows rounding errors up; by how much a run shows whose weights are changed by rounding.
@@ -90,17 +102,14 @@ def test_the_fast_path_agrees_with_the_plain_one_over_100_steps(side, n_phases):
         np.testing.assert_allclose(as_rows([got]), as_rows([expected]), rtol=2e-5)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(params=BACKENDS)
 def compiled(request):
-    config, images, positions = prepare(2, side=32)
-    started = time.monotonic()
-    model, chunk = start(config, images, 2, request.param)
-    return model, chunk, positions, time.monotonic() - started
+    return compile_once(request.param, 2, 32)
 
 
 def test_a_chunk_is_compiled_once(compiled):
     model, chunk, positions, seconds = compiled
-    assert int(model.training_step) == 0
+    before = int(model.training_step)
     counts = [STEPS, STEPS] if chunk.backend.counted else [STEPS, 7, 1, 2]
     times = []
     for count in counts:
@@ -108,7 +117,7 @@ def test_a_chunk_is_compiled_once(compiled):
         logs = chunk.run(positions[:count])
         times.append(time.monotonic() - started)
         assert logs["finite_steps"] == count
-    assert int(model.training_step) == sum(counts)
+    assert int(model.training_step) == before + sum(counts)
     assert chunk.function.experimental_get_tracing_count() == 1
     # XLA compiles one trace again for every value of what it takes for a constant: the first chunk must not be compiled
     # when it is run, and the number of steps must not be such a constant unless it is meant to be.
@@ -201,11 +210,11 @@ def test_auto_is_the_fastest_on_each_kind_of_device(monkeypatch):
 
 @pytest.mark.parametrize("backend", ["graph", pytest.param("xla", marks=pytest.mark.slow)])
 def test_mixed_precision_is_close_and_keeps_weights_and_losses_whole(backend):
+    config, images, positions = prepare(2, side=32, overrides=["training.precision=mixed_bfloat16"])
+    whole, mixed = compile_once(backend, 2, 32), start(config, images, 2, backend)
+    copy(whole[0], mixed[0])
     logs = {}
-    for precision in ("float32", "mixed_bfloat16"):
-        overrides = [f"training.precision={precision}"]
-        config, images, positions = prepare(2, side=32, overrides=overrides)
-        model, chunk = start(config, images, 2, backend)
+    for precision, (model, chunk) in {"float32": whole[:2], "mixed_bfloat16": mixed}.items():
         assert {v.dtype for v in model.trainable_variables} == {"float32"}
         logs[precision] = chunk.run(positions[:20])
         dtypes = {layer.compute_dtype for layer in model.generator.stack.layers}

@@ -518,7 +518,8 @@ def report(name, *arguments):
 report("npy", "generate", runs, "--count", "200", "--out", disk + "/a.npy")
 report("folder", "generate", runs, "--count", "400", "--out", disk + "/folder")
 report("export", "export", runs, "--out", disk + "/model")
-epochs = ("--epochs", "2", "--set", "training.chunk_steps=1", "--set", "training.checkpoint_every=1")
+epochs = ("--epochs", "2", "--set", "training.chunk_steps=1", "--set", "training.checkpoint_every=1",
+          "--set", "training.backend=graph")
 report("train", "train", "--config", "ellipses.yaml", "--set", "data.count=64", *epochs,
        "--run-dir", disk + "/run")
 print("checkpoints", os.listdir(disk + "/run/checkpoints"))
