@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
         time.sleep(1)  # until it waits for the worker, which prepares itself for longer
         # As the terminal does: to the whole group.
         os.killpg(parent.pid, signal.SIGINT)
-        _, said = parent.communicate(timeout=20)
+        _, said = parent.communicate(timeout=60)
     assert parent.returncode == 130
     assert "Interrupted." in said
     assert "Traceback" not in said
