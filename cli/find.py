@@ -136,7 +136,7 @@ def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
     click.echo(f"within {limit}: {within.sum()} of {count}")
     click.echo(f"wrote {written} and {numbers} (z, its density rank and all properties)")
     if not within.any():
-        click.echo(_out_of_reach(fitted, targets, found.values[0], errors[0]))
+        click.echo(_not_reached(fitted, targets, found.values[0], errors[0]))
 
 
 def _fit(fitted):
@@ -146,7 +146,7 @@ def _fit(fitted):
     )
 
 
-def _out_of_reach(fitted, targets, nearest, errors):
+def _not_reached(fitted, targets, nearest, errors):
     """The sentence for a target that no structure comes near enough to; all of the names of `fitted`."""
     wanted = " with ".join(f"{name}={value:g}" for name, value in targets.items())
     seen = ", ".join(
@@ -157,7 +157,11 @@ def _out_of_reach(fitted, targets, nearest, errors):
         f"{name}={value:.4g} ({error:+.4g})"
         for name, value, error in zip(targets, nearest, errors, strict=True)
     )
-    return (
-        f"OUT OF REACH: {wanted} lies outside what this model makes (samples have {seen}); "
-        f"the nearest structure found has {reached}."
+    ranges = dict(zip(fitted.names, zip(fitted.low, fitted.high, strict=True), strict=True))
+    inside = all(ranges[name][0] <= value <= ranges[name][1] for name, value in targets.items())
+    what = (
+        f"NOT WITHIN THE TOLERANCE: {wanted} was not met, though samples of this model have {seen}"
+        if inside
+        else f"OUT OF REACH: {wanted} lies outside what this model makes (samples have {seen})"
     )
+    return f"{what}; the nearest structure found has {reached}."

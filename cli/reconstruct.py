@@ -17,7 +17,10 @@ from cli.pixel_size import find_pixel_size, pixel_size_options
     help="FILE.npy (labels), FILE.png, FILE.tif, FILE.vti (for ParaView and DAMASK) or a folder (a PNG each).",
 )
 @pixel_size_options
-@click.option("--threshold", help="For a grey image: otsu or a grey level. [default: the run's]")
+@click.option(
+    "--threshold",
+    help="For a grey image: otsu or a grey level. [default: the run's, for its own source]",
+)
 @click.option("--phases", type=click.IntRange(2, 8), help="For a grey image: number of phases.")
 def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
     """Reconstruct an IMAGE (file or name): decode(encode(x)).
@@ -56,6 +59,11 @@ def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
         count=16,
         min_side=config.data.image_size,
     )
+    side, (height, width) = config.data.image_size, micrograph.images.shape[1:]
+    if min(height, width) < side:
+        raise InputError(
+            f"{image}: is too small, {height} × {width} pixels; the model's images have {side} × {side}."
+        )
     if micrograph.n_phases != n_phases:
         raise InputError(
             f"{image}: has {micrograph.n_phases} phases, but the model of {run} was trained on"

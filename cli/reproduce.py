@@ -70,7 +70,7 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
         for seed in seeds
         for material in materials
     ]
-    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_table4(runs, out))
+    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_table4(runs, count, out))
 
 
 @reproduce.command()
@@ -96,7 +96,7 @@ def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, o
         for variant in variants
         for material in materials
     ]
-    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_ablation(runs, out))
+    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_ablation(runs, count, out))
 
 
 def _betas(ctx, parameter, value):
@@ -208,37 +208,45 @@ def models(materials, runs, out):
         click.echo(f"wrote {path}: seed {job.seed}, {size / 1e6:.2f} MB")
 
 
-def _finished(runs, preset, material):
+def _finished(runs, preset, material, count=None):
     """The jobs of the finished runs, by seed."""
     from davegan_tf import table4 as table
 
     folders = runs.glob(f"{preset}-{material}-*")
     seeds = sorted(int(folder.name.rpartition("-")[2]) for folder in folders)
     jobs = [table.job(preset, material, seed) for seed in seeds]
-    return [job for job in jobs if job.finished(runs)]
+    return [job for job in jobs if job.finished(runs, count)]
 
 
 def _run(work, overrides, resume, runs, workers, count, out, write):
     from davegan_tf.config import load_config
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
+    from davegan_tf.micrographs import load_from_config
+    from davegan_tf.reproduction import check_begun
 
     work = [job._replace(overrides=(*job.overrides, *overrides)) for job in work]
     for job in work:
-        load_config(job.config, list(job.overrides))
+        settings = load_config(job.config, [*job.overrides, f"seed={job.seed}"])
         if not resume and job.folder(runs).path.exists():
             raise InputError(
                 f"{job.folder(runs).path}: exists already; go on with --resume, or name another folder with --runs."
             )
+        check_begun(job, settings, runs, Path("tb_logs"), "or start in another folder")
+        if settings.data.offline_fallback and load_from_config(settings).fallback_for:
+            raise InputError(
+                f"data.source: the micrograph {settings.data.source} is not to be had here, and results of its stand-in"
+                " are none of it; see `data list`."
+            )
     check_writable(runs, "--runs")
     check_writable(out / "table.md", "--out")
-    if any(job.finished(runs) for job in work):
+    if any(job.finished(runs, count) for job in work):
         write()
     if run_jobs(work, runs, workers, count, lambda job, failure: failure or write()):
         raise SystemExit(1)
 
 
-def _write_ablation(runs, out):
+def _write_ablation(runs, count, out):
     import json
 
     from davegan_tf import ablation as table
@@ -259,7 +267,7 @@ def _write_ablation(runs, out):
             }
             for folder in runs.glob(f"{variant}-{material}-*"):
                 job = table.job(variant, material, int(folder.name.rpartition("-")[2]))
-                if job.finished(runs):
+                if job.finished(runs, count):
                     seeds[str(job.seed)] = read_result(job, runs)
             if seeds:
                 of_material[variant] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
@@ -334,7 +342,7 @@ def _ellipses_command(name, results):
     return "` and `".join(commands)
 
 
-def _write_table4(runs, out):
+def _write_table4(runs, count, out):
     import json
     import shutil
 
@@ -349,7 +357,7 @@ def _write_table4(runs, out):
         of_preset = {}
         for material in table.MATERIALS:
             seeds = dict(known.get(preset, {}).get(material, {}))
-            for job in _finished(runs, preset, material):
+            for job in _finished(runs, preset, material, count):
                 seeds[str(job.seed)] = read_result(job, runs)
                 picture = job.folder(runs).figures / "overview.png"
                 if preset == "best" and job.seed == min(map(int, seeds)) and picture.is_file():

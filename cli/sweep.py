@@ -79,7 +79,7 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
 
     command = _command(config, count, vary, seeds, overrides)
     work = [run.job for run in plan]
-    results = {job.name: read_result(job, runs) for job in work if job.finished(runs)}
+    results = {job.name: read_result(job, runs) for job in work if job.finished(runs, count)}
     failures = {}
 
     def write():
@@ -94,6 +94,7 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
             results[job.name] = read_result(job, runs)
         else:
             failures[job.name] = str(failure)
+            results.pop(job.name, None)
         write()
 
     write()

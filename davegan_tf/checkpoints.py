@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from davegan_tf.errors import InputError
-from davegan_tf.files import atomic_path
+from davegan_tf.files import atomic_path, sync
 
 
 class Checkpoints:
@@ -52,6 +52,10 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._checkpoint.write(str(self.folder / f"ckpt-{step}"))
+            # TensorFlow leaves it to the system when its files reach the disk; the older ones are removed here.
+            for file in self.folder.glob(f"ckpt-{step}.*"):
+                sync(file)
+            sync(self.folder)
         except BaseException:
             self._remove(step)
             raise

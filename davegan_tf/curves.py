@@ -76,7 +76,7 @@ def loss_curves(
         axes.set_ylabel("nats" if len(names) == 1 else "probability")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6))
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     save_figure(figure, path)
 
 

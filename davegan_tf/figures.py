@@ -112,7 +112,8 @@ def overview(
     figure = Figure(figsize=(width / DOTS_PER_INCH, height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
     # About 14 pixels of the picture a letter.
     title = textwrap.fill(title, max(20, width // 14))
-    figure.text(0.5, 1 - head / 2 / height, title, ha="center", va="center", fontsize=10)
+    where = {"ha": "center", "va": "center", "fontsize": 10}
+    figure.text(0.5, 1 - head / 2 / height, title, parse_math=False, **where)
     top = height - head
     for name, grid in grids:
         rows, length = grid.shape[:2]

@@ -32,8 +32,7 @@ def atomic_path(path):
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        sync(temporary)
         temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is for secrets
         temporary.replace(path)
     finally:
@@ -53,6 +52,15 @@ def atomic_folder(path):
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync(path):
+    """Return once what was written to a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path, text):
@@ -100,6 +108,8 @@ def check_new_folder(path, option="--out"):
     """Raise InputError unless ``path`` can become a new folder, or is an empty one."""
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"{option} {path}: exists already; give a new or an empty folder.")
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise InputError(f"{option} {path}: is the folder you are in; give one inside it.")
     check_writable(path, option)
 
 

@@ -3,6 +3,7 @@
 What a file is, is told from its first bytes, not from its name.
 """
 
+import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,7 +89,7 @@ def _read_npy(path: Path) -> np.ndarray:
         with path.open("rb") as file:
             # Pickled objects could run any code on loading, so they are never loaded.
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError) as error:
+    except Exception as error:  # another one for every kind of damage, of tokenize among them
         if "Object arrays" in str(error):
             raise InputError(
                 f"{path} holds Python objects (a pickled array), which are not loaded for safety; "
@@ -158,6 +159,11 @@ def _read_pillow(path: Path) -> GreyImage:
                 if frames != 1 and image.format in ("PNG", "TIFF"):
                     raise _several(path, frames, "images")
                 lossy = image.format in ("JPEG", "MPO")
+                # Pillow would keep the upper 8 bits without a word: it has no mode for such colours.
+                if re.search(";16[BLN]", str(image.tile)) and not image.mode.startswith("I"):
+                    raise InputError(
+                        f"{path} has colours of 16 bits, of which only 8 could be read; save it as a grey image."
+                    )
                 image.load()
                 image = ImageOps.exif_transpose(image)
                 transparent = "transparency" in image.info

@@ -73,6 +73,10 @@ def package(folder: RunFolder, name: str, models: Path) -> Path:
     from davegan_tf.checkpoints import save_compact_weights
 
     config, manifest = folder.read_config(), folder.read_manifest()
+    if manifest["data"]["stands_in_for"]:
+        raise InputError(
+            f"{folder.describe()}: was trained on a stand-in, which is no model of {name}; train it on the micrograph."
+        )
     evaluation = json.loads(folder.evaluation.read_text("utf-8"))
     model, _ = load_model(folder)
     path = models / name

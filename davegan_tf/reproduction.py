@@ -13,6 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from davegan_tf.config import Config
+from davegan_tf.errors import InputError
 from davegan_tf.run_folder import RunFolder
 
 
@@ -43,21 +45,55 @@ class Job(NamedTuple):
     def is_measured(self, runs: Path, count: int | None = None) -> bool:
         """Whether the measuring command was run on the finished model, with ``count`` samples and no other options.
 
-        Else an evaluation by hand, of an unfinished run or with a filter, would pass for the run's result.
+        Else what was measured by hand, of an unfinished run or with a filter, would pass for the run's result.
         """
         path = self.measured(runs)
-        if not path.is_file() or self.measured_by != "evaluate":
-            return path.is_file()
+        if not path.is_file():
+            return False
         found = json.loads(path.read_text("utf-8"))
-        step = self.folder(runs).read_manifest().get("step")
-        usual = {"step": step, "filter": 1, "seed": 0, "holdout": False}
-        fits = all(found[key] == value for key, value in usual.items())
-        return fits and count in (None, found["counts"]["samples"])
+        usual = {"step": self.folder(runs).read_manifest().get("step"), "seed": 0}
+        if self.measured_by == "evaluate":
+            usual |= {"filter": 1, "holdout": False}
+        if any(found[key] != value for key, value in usual.items()):
+            return False
+        return self.measured_by == "study" or count in (None, found["counts"]["samples"])
 
 
 def trained(folder: RunFolder) -> bool:
     """Whether the folder holds a finished training."""
     return folder.manifest.is_file() and folder.read_manifest().get("finished", False)
+
+
+def check_begun(job: Job, settings: Config, runs: Path, logs: Path, advice: str) -> None:
+    """Raise InputError if a run has been begun with another config, or would replace another run's log.
+
+    Parameters
+    ----------
+    job : Job
+    settings : Config
+        What `train` will make of the job.
+    runs, logs : Path
+        Folder of the run folders; TensorBoard's, which holds one of the same name for each.
+    advice : str
+        How else than by removing the other log it can be kept apart: a clause that begins with "or".
+    """
+    mine, log = job.folder(runs), logs / job.name
+    if not mine.manifest.is_file():
+        if any(log.glob("events.out.tfevents.*")):
+            raise InputError(
+                f"{log}: is the log of another run, which this one would replace; remove it, {advice}."
+            )
+        return
+    try:
+        mine.check_same(settings)
+    except InputError as error:
+        raise InputError(str(error).replace("--run-dir", "--runs")) from None
+    epochs, wanted = mine.read_config().training.epochs, settings.training.epochs
+    if trained(mine) and epochs != wanted:
+        raise InputError(
+            f"{mine.path}: is finished with training.epochs {epochs}, not {wanted}; resume without this change, or "
+            "choose another --runs."
+        )
 
 
 class JobFailed(Exception):
@@ -77,7 +113,8 @@ def run_job(job: Job, runs: Path, count: int, processes: "Processes") -> None:
     processes : Processes
     """
     folder = job.folder(runs)
-    if not trained(folder):
+    # The figures come last: a training that was interrupted at them draws them when it is resumed.
+    if not trained(folder) or not (folder.figures / "losses.png").is_file():
         sets = [part for override in job.overrides for part in ("--set", override)]
         # A folder that was begun and holds no manifest yet has nothing to go on with, and is no run to `train`.
         how = "--resume" if folder.manifest.is_file() else "--overwrite"

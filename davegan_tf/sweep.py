@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from davegan_tf.config import Config, load_config
 from davegan_tf.errors import InputError
-from davegan_tf.reproduction import Job, trained
+from davegan_tf.reproduction import Job, check_begun
 
 MOST_RUNS = 1000
 # Of a folder's name, as the config's key `name` has it.
@@ -149,25 +149,9 @@ def check_folders(runs: Sequence[Run], folder: Path, logs: Path) -> None:
     logs : Path
         TensorBoard's, which holds one of the same name for each.
     """
+    advice = "or give the sweep another name with --set name=…"
     for run in runs:
-        mine, log = run.job.folder(folder), logs / run.job.name
-        if not mine.manifest.is_file():
-            if any(log.glob("events.out.tfevents.*")):
-                raise InputError(
-                    f"{log}: is the log of another run, which the sweep would replace; remove it, or give the sweep "
-                    "another name with --set name=…."
-                )
-            continue
-        try:
-            mine.check_same(run.settings)
-        except InputError as error:
-            raise InputError(str(error).replace("--run-dir", "--runs")) from None
-        epochs, wanted = mine.read_config().training.epochs, run.settings.training.epochs
-        if trained(mine) and epochs != wanted:
-            raise InputError(
-                f"{mine.path}: is finished with training.epochs {epochs}, not {wanted}; resume without this change, or "
-                "choose another --runs."
-            )
+        check_begun(run.job, run.settings, folder, logs, advice)
 
 
 def summarize(

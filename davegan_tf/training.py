@@ -151,6 +151,7 @@ class _Session:
                 },
             )
 
+        self._write_time = write_time
         for close in (write_time, log.close, history.close):
             opened.callback(close)
         return [history, log, *self.observers]
@@ -225,6 +226,8 @@ class _Session:
             self.checkpoints.save(step)
         except FloatingPointError as error:
             self._diverged(f"{error} is no longer finite at step {step}")
+        # Else the time of a process that is killed would be missing from the run's.
+        self._write_time()
 
     def _recalibrate(self):
         recalibrate_here = functools.partial(recalibrate, self.model, self.config, self.micrograph)

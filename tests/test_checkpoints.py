@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from davegan_tf import checkpoints
 from davegan_tf.building import build_model
 from davegan_tf.checkpoints import Checkpoints, load_weights, save_weights
 from davegan_tf.config import load_config
@@ -139,6 +140,20 @@ def test_only_the_newest_are_kept(kept, tmp_path, model):
         checkpoints.save(step)
     assert checkpoints.steps() == [100, 1000][-kept:]
     assert len(list(tmp_path.iterdir())) == 2 * kept
+
+
+def test_the_newest_is_on_the_disk_before_an_older_one_goes(tmp_path, model, monkeypatch):
+    kept = Checkpoints(tmp_path, model, kept=1)
+    kept.save(1)
+    synced = {}
+    monkeypatch.setattr(
+        checkpoints, "sync", lambda path: synced.setdefault(path.name, kept.steps())
+    )
+    kept.save(2)
+    names = {path.name for path in tmp_path.glob("ckpt-2.*")} | {tmp_path.name}
+    assert len(names) == 3
+    assert synced == {name: [1, 2] for name in names}
+    assert kept.steps() == [2]
 
 
 def test_damaged_ones_beyond_do_not_crowd_out_the_good(saved, model):

@@ -290,6 +290,7 @@ REFUSALS = [
     ("reconstruct runs/grains grain --out a.npy", 'did you mean "grains"?'),
     ("reconstruct runs/grains three.npy --out a.npy", "has 3 phases, but the model"),
     ("reconstruct runs/grains small.npy --out a.npy", "too small: 40 × 40 pixels"),
+    ("reconstruct runs/grains ellipses --out a.npy", "ellipses: is too small, 32 × 32 pixels"),
     ("reconstruct runs/grains text.png --out a.npy", "text.png"),
     ("reconstruct runs/grains grey.png --out a.npy", "grey.png"),
     ("reconstruct runs/grains grey.png --threshold x --out a.npy", "expected otsu or a number"),

@@ -115,6 +115,12 @@ def test_what_is_no_history_is_refused(tmp_path):
     assert not (tmp_path / "losses.png").exists()
 
 
+def test_a_title_is_text_even_with_dollar_signs(tmp_path, labels):
+    title = "a$x_1_2$, seed 0"  # as mathematics a mistake
+    figures.loss_curves(write_history(tmp_path / "history.csv"), tmp_path / "losses.png", title)
+    figures.overview(labels, labels, labels, 3, tmp_path / "overview.png", title)
+
+
 def test_running_mean_is_centred_shrinks_at_the_ends_and_skips_gaps():
     np.testing.assert_allclose(running_mean([1, 2, 3, 4, 5], 3), [1.5, 2, 3, 4, 4.5])
     np.testing.assert_allclose(running_mean([1, 2, np.nan, 4, 5], 3), [1.5, 1.5, np.nan, 4.5, 4.5])

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,15 @@ def test_check_writable_asks_for_the_permission(tmp_path, monkeypatch):
     )
     with pytest.raises(InputError, match=r"--run-dir .*/runs/a: .* can't be written to; choose"):
         check_writable(tmp_path / "runs" / "a", "--run-dir")
+
+
+def test_the_folder_one_is_in_is_no_new_folder(tmp_path, monkeypatch):
+    (tmp_path / "in" / "here").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "in" / "here")
+    for folder in (Path("."), tmp_path / "in" / "here"):
+        with pytest.raises(InputError, match="is the folder you are in"):
+            check_new_folder(folder)
+    check_new_folder(Path("new"))
 
 
 def test_check_new_folder(tmp_path):

@@ -1,5 +1,8 @@
 """Every kind of file, whole and damaged, → grey values or one sentence."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import tifffile
@@ -77,6 +80,24 @@ def test_grey_saved_as_colours_keeps_its_values_and_an_opaque_alpha_is_dropped(t
 def test_alpha_that_varies_is_refused(tmp_path):
     rgba = RNG.integers(0, 256, (70, 90, 4), dtype=np.uint8)
     refused(write(tmp_path / "a.png", rgba), "alpha channel that varies")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colours_of_16_bits_are_refused_where_8_of_them_would_be_lost(tmp_path, channels):
+    rows = np.zeros((70, 1 + 2 * 80 * channels), np.uint8)
+    rows[:, 2::2] = 7  # low bytes; the first of a row says that it is not filtered
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", 80, 70, 16, kind, 0, 0, 0),
+        b"IDAT": zlib.compress(rows.tobytes()),
+        b"IEND": b"",
+    }
+    written = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts.items()
+    )
+    (tmp_path / "a.png").write_bytes(written)
+    refused(tmp_path / "a.png", "colours of 16 bits, of which only 8 could be read")
 
 
 def test_palette_images_are_read_as_the_colours_one_sees(tmp_path):
@@ -163,6 +184,14 @@ def test_objects_are_never_unpickled(tmp_path):
 
     np.save(tmp_path / "a.npy", np.array([Bomb(), None], dtype=object), allow_pickle=True)
     refused(tmp_path / "a.npy", "Python objects")
+
+
+def test_a_damaged_header_of_npy(tmp_path):
+    np.save(tmp_path / "a.npy", GREY8)
+    whole = (tmp_path / "a.npy").read_bytes()
+    assert b"), }" in whole
+    (tmp_path / "a.npy").write_bytes(whole.replace(b"), }", b"  , }", 1))
+    refused(tmp_path / "a.npy", "damaged or truncated")
 
 
 def test_archives_other_types_and_shapes(tmp_path):

@@ -61,6 +61,16 @@ def test_it_is_small_and_has_a_card(models):
         assert phrase in card
 
 
+def test_a_stand_in_is_never_packaged(models, tmp_path):
+    shutil.copytree(models.parent / "run", tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    data = run.read_manifest()["data"]
+    run.write_manifest(data={**data, "stands_in_for": "alloy"})
+    with pytest.raises(InputError, match="was trained on a stand-in, which is no model of alloy"):
+        packaged.package(run, "alloy", tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
 def test_nothing_tells_where_it_was_made(models, grains):
     for path in (models / "steel").glob("*.*"):
         if path.suffix != ".npz":

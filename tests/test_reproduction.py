@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import settings
 
-from davegan_tf import ablation, reproduction, table4
+from cli.main import main
+from davegan_tf import ablation, registry, reproduction, table4
 from davegan_tf.config import load_config
 from davegan_tf.reproduction import Job, JobFailed, run_all
 from davegan_tf.run_folder import RunFolder
@@ -79,6 +80,61 @@ def test_another_evaluation_is_not_taken_for_the_run_s(reproduced, tmp_path, cha
     path = job.folder(tmp_path / "runs").evaluation
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert not job.finished(tmp_path / "runs", 8)
+
+
+def test_a_study_by_hand_is_not_taken_for_the_run_s(tmp_path):
+    job = Job("a", "ellipses.yaml", 0, measured_by="study")
+    folder = job.folder(tmp_path)
+    folder.path.mkdir()
+    folder.config.write_text("seed: 0\n")
+    folder.write_manifest(finished=True, step=100)
+    for found, wanted in (({}, True), ({"step": 40}, False), ({"seed": 5}, False)):
+        folder.study.write_text(json.dumps({"step": 100, "seed": 0} | found))
+        assert job.finished(tmp_path) is wanted
+
+
+def test_a_trained_run_without_figures_draws_them(reproduced, tmp_path):
+    home, _, _ = reproduced
+    job = table4.job("best", "checkerboard", 0)
+    shutil.copytree(home / "runs" / "table4", tmp_path / "runs")
+    said = []
+    processes = SimpleNamespace(run=lambda *arguments: said.append(arguments))
+    reproduction.run_job(job, tmp_path / "runs", 8, processes)
+    assert said == []
+    (job.folder(tmp_path / "runs").figures / "losses.png").unlink()
+    reproduction.run_job(job, tmp_path / "runs", 8, processes)
+    ((command, *_, how),) = said
+    assert (command, how) == ("train", "--resume")
+
+
+def test_runs_of_another_configuration_and_logs_of_others_are_left_alone(
+    reproduced, tmp_path, davegan
+):
+    home, values, _ = reproduced
+    shutil.copytree(home, tmp_path / "copy")
+    before = (tmp_path / "copy" / "docs" / "results" / "table4.json").read_bytes()
+    cases = {
+        ("--resume", "--set", "model.beta=3"): "belongs to another configuration",
+        ("--resume", "--set", "training.epochs=3"): "is finished with training.epochs 2, not 3",
+        ("--runs", "runs/second"): "tb_logs/best-checkerboard-0: is the log of another run",
+    }
+    for changes, words in cases.items():
+        done = davegan(*ARGUMENTS, "--count", 8, *values, *changes, cwd=tmp_path / "copy")
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert words in done.stderr
+    assert (tmp_path / "copy" / "docs" / "results" / "table4.json").read_bytes() == before
+
+
+def test_a_stand_in_is_not_reproduced(tmp_path, monkeypatch, capsys):
+    def unobtainable(name):
+        raise registry.NotObtainable(name)
+
+    monkeypatch.setattr(registry, "search_folders", lambda: [])
+    monkeypatch.setattr(registry, "download", unobtainable)
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "table4", "--materials", "alloy"]) == 2
+    assert "the micrograph alloy is not to be had here" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_run_that_was_hardly_begun_begins_anew(tmp_path, monkeypatch):

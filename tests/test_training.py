@@ -227,6 +227,7 @@ def interrupted(grains, tmp_path_factory):
     process = Process(home, *grains.arguments)
     process.wait_for(25)
     record["kill"] = process.end(signal.SIGKILL)
+    record["manifest_after_kill"] = RunFolder(record["run"]).read_manifest()
     record["history_after_kill"] = rows(record["run"] / "history.csv")[1]
 
     process = Process(home, *RESUME)
@@ -266,6 +267,7 @@ def test_a_killed_run_resumed_ends_with_the_same_bits(interrupted, grains):
     assert re.search(r"resumed at step \d+ of 60", out)
     assert interrupted["kill"][0] == -signal.SIGKILL
     assert interrupted["history_after_kill"][-1, 0] < 60
+    assert interrupted["manifest_after_kill"]["wall_seconds"] > 0
     assert_identical(everything(interrupted["run"]), everything(grains.run))
 
 
