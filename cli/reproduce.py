@@ -274,13 +274,12 @@ def _write_ablation(runs, count, out):
         if of_material:
             results[material] = of_material
     write_text(path, json.dumps(results, indent=1) + "\n")
-    made = [
-        run
-        for material in results.values()
-        for seeds in material.values()
-        for run in seeds.values()
-    ]
-    write_text(out / "ablation.md", table.document(results, _command("ablation", made)))
+    by_variant = {
+        variant: {name: known[variant] for name, known in results.items() if variant in known}
+        for variant in table.VARIANTS
+    }
+    commands = _commands("ablation", "variants", by_variant)
+    write_text(out / "ablation.md", table.document(results, commands))
 
 
 def _write_figure3(runs, out):
@@ -367,17 +366,32 @@ def _write_table4(runs, count, out):
                 of_preset[material] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
         results[preset] = of_preset
     write_text(path, json.dumps({"presets": results}, indent=1) + "\n")
-    made = [
-        run for preset in results.values() for seeds in preset.values() for run in seeds.values()
-    ]
-    write_text(out / "table4.md", table.document(results, _command("table4", made)))
+    commands = _commands("table4", "presets", results)
+    write_text(out / "table4.md", table.document(results, commands))
 
 
-def _command(name, results):
-    """The command line that makes these results."""
-    seeds = sorted({result["seed"] for result in results})
-    command = f"python -m cli reproduce {name} --seeds {','.join(map(str, seeds))}"
-    return command + _threads_option(results)
+def _commands(name, option, results):
+    """The command lines that make these results, {value of ``option``: {material: {seed: result}}}."""
+    materials, values = {}, {}
+    for value, of_value in results.items():
+        for material, seeds in of_value.items():
+            for threads, of_threads in _by_threads(seeds).items():
+                made = ",".join(sorted(of_threads, key=int)), threads
+                materials.setdefault((value, *made), []).append(material)
+    for (value, *made), of_value in materials.items():
+        values.setdefault((",".join(of_value), *made), []).append(value)
+    return "` and `".join(
+        f"python -m cli reproduce {name} --{option} {','.join(of_these)} --materials {which} --seeds {seeds}{threads}"
+        for (which, seeds, threads), of_these in values.items()
+    )
+
+
+def _by_threads(seeds):
+    """{option that gives the threads: the seeds that had them}."""
+    groups = {}
+    for seed, result in seeds.items():
+        groups.setdefault(_threads_option([result]), []).append(seed)
+    return groups
 
 
 def _threads_option(results):

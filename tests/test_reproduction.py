@@ -13,6 +13,7 @@ import pytest
 from conftest import settings
 
 from cli.main import main
+from cli.reproduce import _commands
 from davegan_tf import ablation, registry, reproduction, table4
 from davegan_tf.config import load_config
 from davegan_tf.reproduction import Job, JobFailed, run_all
@@ -44,7 +45,8 @@ def test_table4_trains_evaluates_and_writes(reproduced):
     assert result["0"]["wall_seconds"] == folder.read_manifest()["wall_seconds"]
     page = (results / "table4.md").read_text()
     assert "| checkerboard | 0 |" in page
-    assert "python -m cli reproduce table4 --seeds 0" in page
+    command = "python -m cli reproduce table4 --presets best --materials checkerboard --seeds 0"
+    assert f"`{command}`" in page
     picture = (folder.path / "figures" / "overview.png").read_bytes()
     assert (results / "table4" / "checkerboard.png").read_bytes() == picture
 
@@ -61,6 +63,22 @@ def test_what_is_finished_is_kept_and_not_replaced(reproduced, tmp_path, davegan
     assert done.returncode == 0, done.stderr
     assert "1 runs, 1 of them finished" in done.stdout
     assert tree(tmp_path / "copy" / "runs") == before
+
+
+def test_a_page_names_the_commands_that_make_it():
+    def ran(*seeds, threads=1):
+        return {str(seed): {"threads": threads} for seed in seeds}
+
+    results = {
+        "best": {"alloy": ran(0, 10, 2), "rubber": ran(0), "synth1": ran(0)},
+        "paper": {"rubber": ran(0), "synth1": ran(0) | ran(1, threads=None)},
+    }
+    start, one = "python -m cli reproduce table4 --presets", " --set training.threads=1"
+    assert _commands("table4", "presets", results).split("` and `") == [
+        f"{start} best --materials alloy --seeds 0,2,10{one}",
+        f"{start} best,paper --materials rubber,synth1 --seeds 0{one}",
+        f"{start} paper --materials synth1 --seeds 1",
+    ]
 
 
 @pytest.mark.parametrize(
