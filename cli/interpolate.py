@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.latent_point import segmentation_options
+from cli.image_argument import segmentation_options
 
 MOST = 64
 WAYS = ("straight in z", "pixels faded")

@@ -5,7 +5,7 @@ Everything that can be wrong with it is found before TensorFlow is imported.
 
 from typing import Any, NamedTuple
 
-import click
+from cli.image_argument import load_image
 
 SEEDS = 2**31
 
@@ -36,19 +36,6 @@ class LatentPoint(NamedTuple):
         if self.labels is None or other.labels is None:
             return self.seed == other.seed
         return bool((self.labels == other.labels).all())
-
-
-def segmentation_options(command):
-    """``--threshold`` and ``--phases``, as ``reconstruct`` has them."""
-    threshold = click.option(
-        "--threshold",
-        callback=_threshold,
-        help="For a grey image: otsu or a grey level. [default: the run's, for its own source]",
-    )
-    phases = click.option(
-        "--phases", type=click.IntRange(2, 8), help="For a grey image: number of phases."
-    )
-    return threshold(phases(command))
 
 
 def of_text(folder, text, threshold=None, phases=None):
@@ -100,36 +87,10 @@ def of_image(folder, image, threshold=None, phases=None):
     folder : davegan_tf.run_folder.RunFolder
     image : str
     threshold, phases : optional
-        Of :func:`segmentation_options`.
+        Of :func:`cli.image_argument.segmentation_options`.
     """
-    from davegan_tf.errors import InputError
-    from davegan_tf.micrographs import load_micrograph
-
-    if threshold is not None and phases is not None:
-        raise InputError("--threshold and --phases contradict each other; give one of them.")
-    config = folder.read_config()
-    side, n_phases = config.data.image_size, folder.read_manifest()["data"]["n_phases"]
-    if threshold is None and phases is None and image == config.data.source:
-        threshold, phases = config.data.threshold, config.data.phases
-    micrograph = load_micrograph(
-        image,
-        threshold=threshold,
-        phases=phases,
-        micrograph_size=config.data.micrograph_size,
-        count=1,
-        generator_seed=config.data.generator_seed,
-        min_side=side,
-    )
-    height, width = micrograph.images.shape[1:]
-    if min(height, width) < side:
-        raise InputError(
-            f"{image}: is too small, {height} × {width} pixels; the model's images have {side} × {side}."
-        )
-    if micrograph.n_phases != n_phases:
-        raise InputError(
-            f"{image}: has {micrograph.n_phases} phases, but the model of {folder.path} was trained on"
-            f" {n_phases}; give an image with {n_phases} (see --threshold and --phases)."
-        )
+    micrograph = load_image(folder, image, threshold, phases)
+    (height, width), side = micrograph.images.shape[1:], folder.read_config().data.image_size
     corner = "" if (height, width) == (side, side) else ", upper left corner"
     return LatentPoint(micrograph.name + corner, labels=micrograph.images[0, :side, :side])
 
@@ -168,12 +129,3 @@ def check_pictures(out, suffix, images=()):
         check_not_read(path, images)
     check_writable(out)
     return beside
-
-
-def _threshold(ctx, parameter, value):
-    if value in (None, "otsu"):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        raise click.BadParameter(f"{value}: expected otsu or a number.") from None

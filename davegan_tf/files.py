@@ -108,9 +108,14 @@ def check_new_folder(path, option="--out"):
     """Raise InputError unless ``path`` can become a new folder, or is an empty one."""
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"{option} {path}: exists already; give a new or an empty folder.")
+    check_not_here(path, option)
+    check_writable(path, option)
+
+
+def check_not_here(path, option="--out"):
+    """Raise InputError if the folder ``path`` could not be replaced: the process works in it."""
     if Path.cwd().is_relative_to(path.resolve()):
         raise InputError(f"{option} {path}: is the folder you are in; give one inside it.")
-    check_writable(path, option)
 
 
 def _umask():

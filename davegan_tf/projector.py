@@ -7,7 +7,6 @@ one of TensorFlow's.
 
 import os
 import shutil
-from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -16,7 +15,7 @@ from davegan_tf import descriptors
 from davegan_tf.dataset import BatchPositions, tile_positions
 from davegan_tf.errors import InputError
 from davegan_tf.figures import to_grey
-from davegan_tf.files import atomic_folder, check_writable
+from davegan_tf.files import atomic_folder, check_not_here, check_writable
 from davegan_tf.measures import evaluated_phases
 
 FILES = ("projector_config.pbtxt", "tensors.tsv", "metadata.tsv", "sprite.png")
@@ -43,8 +42,7 @@ def check_folder(folder, option="--out"):
         raise InputError(
             f"{option} {folder}: holds something that is no embedding; give a new or an empty folder."
         )
-    if Path.cwd().is_relative_to(folder.resolve()):
-        raise InputError(f"{option} {folder}: is the folder you are in; give one inside it.")
+    check_not_here(folder, option)
     check_writable(folder, option)
 
 
