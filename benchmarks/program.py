@@ -161,9 +161,9 @@ def collect(folder, run):
     manifest["versions"] |= told["versions"]
     per_epoch = Schedule(config, micrograph).positions.samples_per_epoch
     with run_folder.lock():
-        run_folder.create(config)
         seconds = told["seconds"]
-        run_folder.write_manifest(**manifest, wall_seconds=sum(seconds.values()), seconds=seconds)
+        times = {"wall_seconds": sum(seconds.values()), "seconds": seconds}
+        run_folder.create(config, manifest | times)
         checkpoints.save(step)
         history = History(run_folder.history, 0, per_epoch / config.training.batch_size)
         for index, logs in enumerate(told["logs"]):

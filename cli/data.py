@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cli.image_argument import keys_as_options, segmentation_options
+
 
 @click.group()
 def data() -> None:
@@ -44,20 +46,10 @@ def list_() -> None:
     click.echo("\nLook at one: davegan data show NAME --out picture.png")
 
 
-def _threshold(context: click.Context, parameter: click.Parameter, value: str | None):
-    if value is None or value == "otsu":
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        raise click.BadParameter(f'"{value}" is neither "otsu" nor a number.') from None
-
-
 @data.command()
 @click.argument("source", metavar="NAME_OR_PATH")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG file to write.")
-@click.option("--threshold", callback=_threshold, help='Two phases: "otsu" or a grey value.')
-@click.option("--phases", type=click.IntRange(2, 8), help="Number of phases (multi-Otsu).")
+@segmentation_options
 @click.option(
     "--image-size",
     type=click.Choice(["32", "64", "128", "256"]),
@@ -101,15 +93,16 @@ def show(
         raise InputError(f'--out "{out}": the picture is a PNG, give a name that ends in .png.')
     check_not_read(out, [source])
     side = int(image_size) if image_size else None
-    micrograph = load_micrograph(
-        source,
-        threshold=threshold,
-        phases=phases,
-        micrograph_size=micrograph_size,
-        count=16,
-        generator_seed=seed,
-        min_side=side or 64,
-    )
+    with keys_as_options():
+        micrograph = load_micrograph(
+            source,
+            threshold=threshold,
+            phases=phases,
+            micrograph_size=micrograph_size,
+            count=16,
+            generator_seed=seed,
+            min_side=side or 64,
+        )
     side = side or min(64, *micrograph.images.shape[1:])
     picture, shown = _picture(micrograph.images, micrograph.n_phases, side, sampling, seed)
     from PIL import Image

@@ -51,7 +51,7 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     folder = find_run(run)
     config = folder.read_config()
     micrograph = micrograph_of(folder, holdout)
-    out = out or (Path("evaluations") / run.name if is_packaged(folder) else folder.path)
+    out = out or (Path("evaluations") / folder.name if is_packaged(folder) else folder.path)
     check_writable(out / "evaluation.json")
     from cli.quiet_tensorflow import start_tensorflow
 
@@ -61,6 +61,7 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     from davegan_tf.evaluation import real_crops_and_noise
     from davegan_tf.evaluation_table import format_table
     from davegan_tf.files import write_text
+    from davegan_tf.provenance import provenance
     from davegan_tf.report import Pictures, write_report
 
     measured = measure(TrainedModel(folder), micrograph, count, seed, holdout, filter_size)
@@ -70,8 +71,7 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     write_text(path, json.dumps(result, indent=2) + "\n")
     reference = micrograph.held_out if holdout else micrograph.images
     side, n_phases = config.data.image_size, micrograph.n_phases
-    # The paper has no figures for a stand-in, nor for a file that happens to be called like a material.
-    paper = micrograph.name if config.data.source == micrograph.name else None
+    paper = provenance(config, folder.read_manifest()["data"]).paper
     crops, noise = real_crops_and_noise(reference, side, count, n_phases, seed)
     write_report(
         page,

@@ -58,7 +58,8 @@ def export(run, name, quantize, out):
 
     It has the functions encode, generate and reconstruct, takes any batch size, and needs its runtime alone, not this
     package. It is run by that runtime in a fresh process and compared with the run before it is put in its place; a
-    model card lies beside it. The explorer is a page for a browser, with the networks and the card inside.
+    model card lies beside it. The explorer is a page for a browser, with the networks and the card inside; its
+    arithmetic is compared in NumPy.
     """
     from davegan_tf.errors import InputError
     from davegan_tf.packaged import find_run
@@ -71,6 +72,7 @@ def export(run, name, quantize, out):
         )
     folder = find_run(run)
     folder.read_manifest()
+    folder.read_evaluation()  # for the card: damaged files are told of now, not at the end
     _check_out(out, chosen.suffix)
     _check_installed(name, chosen.packages)
     from cli.quiet_tensorflow import start_tensorflow

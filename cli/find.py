@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from cli.image_argument import check_not_replaced
 from cli.pixel_size import find_pixel_size, pixel_size_options
 
 # Each is refined for itself.
@@ -102,6 +103,7 @@ def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
     numbers = out.with_suffix(".npz")
     if numbers.is_dir():
         raise InputError(f"--out {out}: {numbers} is a folder; choose another name.")
+    check_not_replaced(folder, [out, numbers])
     check_writable(numbers)
     from cli.quiet_tensorflow import start_tensorflow
 

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import click
 
+from cli.image_argument import check_not_replaced
 from cli.pixel_size import find_pixel_size, pixel_size_options
+
+# More don't fit into the memory; a slip of the keyboard is found at once.
+MOST = 1_000_000
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--count", type=click.IntRange(1), default=16, show_default=True, help="How many.")
+@click.option(
+    "--count", type=click.IntRange(1, MOST), default=16, show_default=True, help="How many."
+)
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of z."
 )
@@ -43,6 +49,7 @@ def generate(run, count, seed, out, pixel_size, unit, filter_size):
     data = folder.read_manifest()["data"]
     pixel_size, unit = find_pixel_size(folder.read_config().data, pixel_size, unit, out)
     check_output(out, count, pixel_size, unit)
+    check_not_replaced(folder, [out])
     check_size(filter_size)
     from cli.quiet_tensorflow import start_tensorflow
 

@@ -3,20 +3,74 @@
 Everything that can be wrong with it is found before TensorFlow is imported.
 """
 
+import contextlib
+import functools
+import os
+import re
+
 import click
+
+from davegan_tf.errors import InputError
 
 
 def segmentation_options(command):
-    """``--threshold`` and ``--phases``, for :func:`load_image`."""
+    """``--threshold`` and ``--phases``, for :func:`load_image`; InputError if both are given."""
+
+    @functools.wraps(command)
+    def checked(*args, threshold, phases, **others):
+        if threshold is not None and phases is not None:
+            raise InputError("--threshold and --phases contradict each other; give one of them.")
+        return command(*args, threshold=threshold, phases=phases, **others)
+
     threshold = click.option(
         "--threshold",
         callback=_threshold,
-        help="For a grey image: otsu or a grey level. [default: the run's, for its own source]",
+        help="Two phases of a grey image: otsu or a grey level.",
     )
     phases = click.option(
-        "--phases", type=click.IntRange(2, 8), help="For a grey image: number of phases."
+        "--phases",
+        type=click.IntRange(2, 8),
+        help="Number of phases of a grey image (multi-Otsu).",
     )
-    return threshold(phases(command))
+    return threshold(phases(checked))
+
+
+def check_segmentation_used(images, threshold, phases):
+    """Raise InputError if an option of :func:`segmentation_options` is given, but no image that it could be for."""
+    given = {"--threshold": threshold, "--phases": phases}
+    for option, value in given.items():
+        if value is not None and not images:
+            raise InputError(
+                f"{option} {value}: is for an image, and none is given; give one, or leave {option} out."
+            )
+
+
+@contextlib.contextmanager
+def keys_as_options():
+    """The library's errors name keys of a config; in this block ``data.threshold`` becomes ``--threshold``."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(re.sub(r"\bdata\.(threshold|phases)\b", r"--\1", str(error))) from error
+
+
+def check_not_replaced(folder, paths, images=()):
+    """Raise InputError if a file to be written would replace an image that is read, or the run's own micrograph.
+
+    Parameters
+    ----------
+    folder : davegan_tf.run_folder.RunFolder
+    paths : sequence of Path
+        The files to be written, all of them.
+    images : sequence of str
+        Arguments that are images: files or names.
+    """
+    from davegan_tf.files import check_not_read
+
+    source = folder.read_config().data.source
+    for path in paths:
+        check_not_read(path, images)
+        check_not_read(path, [source], "the run's data.source")
 
 
 def load_image(folder, image, threshold=None, phases=None, count=1):
@@ -41,24 +95,22 @@ def load_image(folder, image, threshold=None, phases=None, count=1):
     InputError
         If it can't be had, is too small or has other phases.
     """
-    from davegan_tf.errors import InputError
     from davegan_tf.micrographs import load_micrograph
 
-    if threshold is not None and phases is not None:
-        raise InputError("--threshold and --phases contradict each other; give one of them.")
     config = folder.read_config()
     side, n_phases = config.data.image_size, folder.read_manifest()["data"]["n_phases"]
-    if threshold is None and phases is None and image == config.data.source:
+    if threshold is None and phases is None and _same_source(image, config.data.source):
         threshold, phases = config.data.threshold, config.data.phases
-    micrograph = load_micrograph(
-        image,
-        threshold=threshold,
-        phases=phases,
-        micrograph_size=config.data.micrograph_size,
-        count=count,
-        generator_seed=config.data.generator_seed,
-        min_side=side,
-    )
+    with keys_as_options():
+        micrograph = load_micrograph(
+            image,
+            threshold=threshold,
+            phases=phases,
+            micrograph_size=config.data.micrograph_size,
+            count=count,
+            generator_seed=config.data.generator_seed,
+            min_side=side,
+        )
     height, width = micrograph.images.shape[1:]
     if min(height, width) < side:
         raise InputError(
@@ -70,6 +122,17 @@ def load_image(folder, image, threshold=None, phases=None, count=1):
             f" {n_phases}; give an image with {n_phases} (see --threshold and --phases)."
         )
     return micrograph
+
+
+def _same_source(one, other):
+    """Whether both are one name, or one file however it is written."""
+    from davegan_tf.micrographs import NAMED
+    from davegan_tf.synthetic import GENERATORS
+
+    if {one, other} & {*NAMED, *GENERATORS}:
+        return one == other
+    one, other = (os.path.realpath(os.path.expanduser(each)) for each in (one, other))
+    return one == other
 
 
 def _threshold(ctx, parameter, value):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.image_argument import segmentation_options
+from cli.image_argument import check_segmentation_used, segmentation_options
 
 MOST = 64
 WAYS = ("straight in z", "pixels faded")
@@ -33,16 +33,19 @@ def interpolate(run, a, b, steps, out, threshold, phases):
 
     RUN is a run folder or a packaged model's name. A and B are each a whole number, the seed of a
     sample; tile:N, a tile of the training data, counted from 0; or an image, a file or a name, of
-    which the upper left corner is taken if it is larger. Statistics are those of images rounded to
+    which the upper left corner is taken if it is larger. A grey image needs --threshold or --phases,
+    unless it is the run's own source. Statistics are those of images rounded to
     phases. For comparison, dashed: the two decoded ends faded into each other pixel by pixel.
     """
-    from cli.latent_point import check_pictures, of_text, title
+    from cli.latent_point import check_pictures, is_image, of_text, title
     from davegan_tf.errors import InputError
     from davegan_tf.packaged import find_run
 
+    images = [text for text in (a, b) if is_image(text)]
+    check_segmentation_used(images, threshold, phases)
     folder = find_run(run)
     n_phases = folder.read_manifest()["data"]["n_phases"]
-    numbers = check_pictures(out, ".json", [a, b])
+    numbers = check_pictures(folder, out, ".json", images)
     ends = [of_text(folder, text, threshold, phases) for text in (a, b)]
     if ends[0].same_as(ends[1]):
         raise InputError(f"A and B are the same ({ends[0].name}); give two different ones.")

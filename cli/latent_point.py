@@ -3,11 +3,13 @@
 Everything that can be wrong with it is found before TensorFlow is imported.
 """
 
+import re
 from typing import Any, NamedTuple
 
-from cli.image_argument import load_image
+from cli.image_argument import check_not_replaced, load_image
 
 SEEDS = 2**31
+_TILE = re.compile(r"tile:(\d+)")
 
 
 class LatentPoint(NamedTuple):
@@ -42,10 +44,14 @@ def of_text(folder, text, threshold=None, phases=None):
     """A whole number is a seed, ``tile:N`` a tile, anything else an image (a file named 7 is written ./7)."""
     if text.isdecimal():
         return of_seed(int(text))
-    kind, _, number = text.partition(":")
-    if kind == "tile" and number.isdecimal():
-        return of_tile(folder, int(number))
+    if tile := _TILE.fullmatch(text):
+        return of_tile(folder, int(tile[1]))
     return of_image(folder, text, threshold, phases)
+
+
+def is_image(text):
+    """Whether :func:`of_text` takes it for an image."""
+    return not (text.isdecimal() or _TILE.fullmatch(text))
 
 
 def of_seed(seed):
@@ -100,11 +106,12 @@ def title(folder, step):
     return f"{folder.name} ({folder.material}), step {step}"
 
 
-def check_pictures(out, suffix, images=()):
+def check_pictures(folder, out, suffix, images=()):
     """Raise InputError now if a file could not be written later, or would replace an image that is read.
 
     Parameters
     ----------
+    folder : davegan_tf.run_folder.RunFolder
     out : Path
         ``--out``, which must end in ``.png``.
     suffix : str
@@ -118,7 +125,7 @@ def check_pictures(out, suffix, images=()):
         The file beside it.
     """
     from davegan_tf.errors import InputError
-    from davegan_tf.files import check_not_read, check_writable
+    from davegan_tf.files import check_writable
 
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: must be the name of a picture, ending in .png.")
@@ -126,6 +133,6 @@ def check_pictures(out, suffix, images=()):
     for path in (out, beside):
         if path.is_dir():
             raise InputError(f"--out {out}: {path} is a folder; choose another name.")
-        check_not_read(path, images)
+    check_not_replaced(folder, (out, beside), images)
     check_writable(out)
     return beside

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import click
 
+from cli.progress import silence
 from davegan_tf import __version__
 from davegan_tf.errors import InputError
 
@@ -64,7 +65,10 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> None:
         """Run the command; what it returns is no exit code."""
-        super().invoke(ctx)
+        try:
+            super().invoke(ctx)
+        except BrokenPipeError:
+            ctx.exit(_reader_left())  # click's own way ends with 1
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,7 +93,7 @@ def main(args: Sequence[str] | None = None, command: click.Command = davegan) ->
     Returns
     -------
     int
-        Exit code: 0 done, 2 something to mend, 130 interrupted.
+        Exit code: 0 done, 2 something to mend, 130 interrupted, 141 nobody reads what is printed.
     """
     try:
         code = command.main(args=None if args is None else list(args), standalone_mode=False)
@@ -104,14 +108,18 @@ def main(args: Sequence[str] | None = None, command: click.Command = davegan) ->
         error.show()
         return 2
     except BrokenPipeError:
-        # The reader has left (`| head`). Python flushes stdout once more at exit: let it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _reader_left()
     except Exception as error:
         sentence = _system_failure(error)
         if sentence is None:
             raise
         return _report(sentence)
+
+
+def _reader_left() -> int:
+    """Exit code where the reader has left (`| head`) and the command could not go on: 128 + SIGPIPE, as of a shell."""
+    silence()  # Python flushes stdout once more at exit
+    return 128 + 13
 
 
 def _report(sentence: str) -> int:
@@ -120,7 +128,10 @@ def _report(sentence: str) -> int:
 
 
 def _system_failure(error: Exception) -> str | None:
-    """One sentence for a failure of the disk or its permissions, None for any other error."""
+    """One sentence for a failure of the disk, its permissions or the memory, None for any other error."""
+    if isinstance(error, MemoryError):
+        detail = f" ({error})" if str(error) else ""
+        return f"There is not enough memory{detail}; ask for smaller or fewer images."
     name = getattr(error, "filename2", None) or getattr(error, "filename", None)
     path = f" {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else ""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

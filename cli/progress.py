@@ -1,9 +1,19 @@
 """Progress of a training, for a terminal (one live line) and for a log file (a line now and then)."""
 
+import os
 import sys
 import time
 
 LINES_APART_SECONDS = 30
+
+
+def silence():
+    """Send what is still printed nowhere, once the reader of stdout has left: a write would fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    pipe = os.fstat(sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        if os.path.samestat(os.fstat(stream.fileno()), pipe):  # stderr, too, after 2>&1
+            os.dup2(nowhere, stream.fileno())
 
 
 class Progress:
@@ -65,5 +75,9 @@ class Progress:
     def _print(self, text):
         if self.live is not None:
             self.live.console.print(text)
-        else:
+            return
+        try:
             print(text, flush=True)
+        except BrokenPipeError:
+            # Hours of training are not lost because someone has seen enough of it (`train … | head`): it goes on.
+            silence()

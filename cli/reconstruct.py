@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.image_argument import load_image, segmentation_options
+from cli.image_argument import check_not_replaced, load_image, segmentation_options
 from cli.pixel_size import find_pixel_size, pixel_size_options
 
 
@@ -24,9 +24,9 @@ def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
 
     RUN is a run folder or a packaged model's name.
 
-    An image larger than the model's is cut into tiles and put together again.
+    An image larger than the model's is cut into tiles and put together again. A grey one needs --threshold or --phases,
+    unless it is the run's own source.
     """
-    from davegan_tf.files import check_not_read
     from davegan_tf.image_output import check_output, write_labels
     from davegan_tf.packaged import find_run
 
@@ -34,7 +34,7 @@ def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
     config = folder.read_config()
     pixel_size, unit = find_pixel_size(config.data, pixel_size, unit, out)
     check_output(out, pixel_size=pixel_size, unit=unit)
-    check_not_read(out, [image])
+    check_not_replaced(folder, [out], [image])
     micrograph = load_image(folder, image, threshold, phases, count=16)
     check_output(out, len(micrograph.images), pixel_size, unit)
     from cli.quiet_tensorflow import start_tensorflow

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from cli.running import run_jobs, runs_options
 from davegan_tf.beta_study import BETAS, PAPER_EPOCHS, TRAVERSED_BETAS, Point
@@ -17,7 +18,7 @@ def _names(allowed):
     def check(ctx, parameter, value):
         from davegan_tf.config_errors import nearest
 
-        names = [name.strip() for name in value.split(",") if name.strip()] if value else allowed()
+        names = [name.strip() for name in value.split(",")] if value is not None else allowed()
         for name in names:
             if name not in allowed():
                 likely = nearest(name, allowed())
@@ -184,6 +185,7 @@ def models(materials, runs, out):
     from davegan_tf import table4 as table
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
+    from davegan_tf.packaged import check_replaceable, package
     from davegan_tf.reproduction import read_result
 
     chosen = {}
@@ -194,14 +196,18 @@ def models(materials, runs, out):
                 job: sum(table.must(material, read_result(job, runs)).values()) for job in jobs
             }
             chosen[material] = max(jobs, key=score.get)
-    if not chosen:
-        raise InputError(f"{runs}: holds no finished run; make them with `reproduce table4`.")
+    missing = [material for material in materials if material not in chosen]
+    named = click.get_current_context().get_parameter_source("materials") != ParameterSource.DEFAULT
+    if missing and (named or not chosen):
+        raise InputError(
+            f"{runs}: holds no finished run of {', '.join(missing)}; make them with `reproduce table4`."
+        )
     check_writable(out, "--out")
+    for material in chosen:
+        check_replaceable(out / material)
     from cli.quiet_tensorflow import start_tensorflow
 
     start_tensorflow()
-    from davegan_tf.packaged import package
-
     for material, job in chosen.items():
         path = package(job.folder(runs), material, out)
         size = sum(file.stat().st_size for file in path.iterdir())
@@ -211,9 +217,9 @@ def models(materials, runs, out):
 def _finished(runs, preset, material, count=None):
     """The jobs of the finished runs, by seed."""
     from davegan_tf import table4 as table
+    from davegan_tf.reproduction import seeds_of
 
-    folders = runs.glob(f"{preset}-{material}-*")
-    seeds = sorted(int(folder.name.rpartition("-")[2]) for folder in folders)
+    seeds = seeds_of(runs, f"{preset}-{material}")
     jobs = [table.job(preset, material, seed) for seed in seeds]
     return [job for job in jobs if job.finished(runs, count)]
 
@@ -251,7 +257,7 @@ def _write_ablation(runs, count, out):
 
     from davegan_tf import ablation as table
     from davegan_tf.files import write_text
-    from davegan_tf.reproduction import read_result
+    from davegan_tf.reproduction import read_result, seeds_of
 
     path = out / "ablation.json"
     known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
@@ -265,8 +271,8 @@ def _write_ablation(runs, count, out):
                 for seed, result in known.get(material, {}).get(variant, {}).items()
                 if result["step"] == table.STEPS
             }
-            for folder in runs.glob(f"{variant}-{material}-*"):
-                job = table.job(variant, material, int(folder.name.rpartition("-")[2]))
+            for seed in seeds_of(runs, f"{variant}-{material}"):
+                job = table.job(variant, material, seed)
                 if job.finished(runs, count):
                     seeds[str(job.seed)] = read_result(job, runs)
             if seeds:

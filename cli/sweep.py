@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.running import many_runs_options, run_jobs, seed_list
+from cli.train import warn_of_stand_in
 
 
 @click.command()
@@ -66,7 +67,7 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
     name, logs = plan[0].settings.name, Path("tb_logs")
     runs = runs or Path("runs", f"sweep-{name}")
     out = out or runs
-    if RunFolder(runs).manifest.is_file():
+    if RunFolder(runs).holds_a_run:
         raise InputError(f"{runs}: is the folder of a single run; name another one with --runs.")
     if runs.is_file() or (not resume and runs.is_dir() and any(runs.iterdir())):
         raise InputError(
@@ -76,6 +77,10 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
     check_writable(runs, "--runs")
     check_writable(out / "sweep.md", "--out")
     check_writable(logs, "TensorBoard's log")
+    micrographs = sweeps.load_data(plan)
+    for micrograph in micrographs:
+        warn_of_stand_in(micrograph)
+    data = [micrograph.title for micrograph in micrographs]
 
     command = _command(config, count, vary, seeds, overrides)
     work = [run.job for run in plan]
@@ -84,9 +89,9 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
 
     def write():
         rows = sweeps.summarize(plan, runs, results, failures)
-        summary = {"command": command, "runs": rows}
+        summary = {"command": command, "data": data, "runs": rows}
         write_text(out / "sweep.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-        write_text(out / "sweep.md", sweeps.document(rows, f"Sweep: {name}", command))
+        write_text(out / "sweep.md", sweeps.document(rows, f"Sweep: {name}", data, command))
         return rows
 
     def ended(job, failure):

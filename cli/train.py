@@ -51,6 +51,8 @@ def train(config, overrides, run_dir, resume, overwrite, epochs, seed, dry_run):
     elif cluster.workers == 1 or dry_run:
         # Several processes check it together, once they have met: worker 0 may have begun to write.
         run.check_free(overwrite=overwrite)
+        # TensorBoard knows runs by their names alone.
+        run.check_log(Path("tb_logs") / run.name, "or choose another name or --run-dir")
     check_writable(run.path, "--run-dir")
     check_writable(Path("tb_logs") / run.name, "TensorBoard's log")
     micrograph = load_from_config(settings)
@@ -108,15 +110,10 @@ def _train(settings, micrograph, run, resume, overwrite, cluster):
 
 
 def _say_what(settings, micrograph, run):
-    from davegan_tf.dataset import BatchPositions, tile_remainder
+    from davegan_tf.dataset import tile_remainder
+    from davegan_tf.schedule import Schedule
 
-    positions = BatchPositions(
-        micrograph.images.shape,
-        settings.data.image_size,
-        settings.data.sampling,
-        settings.training.batch_size,
-        settings.seed,
-    )
+    schedule = Schedule(settings, micrograph)
     side = settings.data.image_size
     count, height, width = micrograph.images.shape
     rows, columns = tile_remainder(micrograph.images.shape, side)
@@ -129,13 +126,13 @@ def _say_what(settings, micrograph, run):
     )
     click.echo(f"segmentation: {micrograph.segmentation}")
     click.echo(
-        f"samples: {settings.data.sampling} of {side} × {side}, {positions.samples_per_epoch} an epoch{left}"
+        f"samples: {settings.data.sampling} of {side} × {side}, {schedule.positions.samples_per_epoch} an epoch{left}"
     )
     click.echo(
-        f"training: {settings.training.epochs} epochs, {positions.steps(settings.training.epochs)} steps"
+        f"training: {settings.training.epochs} epochs, {schedule.total} steps"
         f" of {settings.training.batch_size} samples, seed {settings.seed}"
     )
-    late = settings.training.never_reached
+    late = schedule.never_reached
     if late:
         keys = ", ".join(f"training.{name} {epoch}" for name, epoch in late.items())
         click.echo(

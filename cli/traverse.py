@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.image_argument import segmentation_options
+from cli.image_argument import check_segmentation_used, segmentation_options
 
 MOST = 64
 # So many dimensions are shown by default, and so many samples say which ones are active.
@@ -65,7 +65,8 @@ def traverse(run, image, tile, seed, dims, limit, steps, out, threshold, phases)
 
     RUN is a run folder or a packaged model's name. A row of the picture is a dimension, a column the value it is set
     to. The others keep the values of the start: the first sample of a seed (which needs no micrograph), or what the
-    encoder makes of an image. The paper's Figure 4 is --tile N.
+    encoder makes of an image. The paper's Figure 4 is --tile N. A grey image needs --threshold or --phases, unless it
+    is the run's own source.
     """
     from cli.latent_point import check_pictures, of_image, of_seed, of_tile, title
     from davegan_tf.errors import InputError
@@ -74,12 +75,14 @@ def traverse(run, image, tile, seed, dims, limit, steps, out, threshold, phases)
 
     if sum(each is not None for each in (image, tile, seed)) > 1:
         raise InputError("--image, --tile and --seed contradict each other; give one of them.")
+    images = [] if image is None else [image]
+    check_segmentation_used(images, threshold, phases)
     folder = find_run(run)
     config, n_phases = folder.read_config(), folder.read_manifest()["data"]["n_phases"]
     if dims is not None:
         check_dimensions(dims, config.model.latent_dim)
     values, moving_values = traversal_values(limit, steps), traversal_values(limit, FRAMES)
-    gif = check_pictures(out, ".gif", [] if image is None else [image])
+    gif = check_pictures(folder, out, ".gif", images)
     if image is not None:
         start = of_image(folder, image, threshold, phases)
     elif tile is not None:

@@ -5,6 +5,7 @@ table; runs of different lengths are kept apart.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,8 +44,9 @@ def finished(runs: Path) -> list[Point]:
     """The finished runs of a folder, by epochs, β and seed."""
     points = []
     for folder in runs.glob("beta=*-epochs=*-*"):
-        beta, epochs, seed = folder.name.removeprefix("beta=").split("-")
-        points.append(Point(beta, int(epochs.removeprefix("epochs=")), int(seed)))
+        # Not a copy that someone kept, beta=1-epochs=8-0-old.
+        if parts := re.fullmatch(r"beta=([\d.e]+)-epochs=(\d+)-(\d+)", folder.name):
+            points.append(Point(parts[1], int(parts[2]), int(parts[3])))
     points.sort(key=lambda point: (point.epochs, float(point.beta), point.seed))
     return [point for point in points if point.job().finished(runs)]
 

@@ -91,7 +91,7 @@ class TensorBoardLog:
             return
         self.writer = tf.summary.create_file_writer(os.fspath(folder), flush_millis=30_000)
         side = config.data.image_size
-        positions = tile_positions(micrograph.images.shape, side)[:MEASURED]
+        positions = tile_positions(micrograph.images.shape, side, MEASURED)
         self.tiles = cut(micrograph.images, positions, side)
         self.tiles_s2 = self._s2(self.tiles)
         self.z = model.sample_latent(MEASURED, seed=config.seed).numpy()

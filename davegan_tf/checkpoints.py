@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -127,10 +126,9 @@ def load_weights(model, path):
     """
     try:
         model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # another one for every kind of damage
         raise InputError(
-            f"{path}: not the weights of this run's model ({reason}); continue the run with"
+            f"{path}: not the weights of this run's model ({_reason(error)}); continue the run with"
             " `train --resume` to write them anew."
         ) from None
 
@@ -155,13 +153,20 @@ def load_compact_weights(model, path):
         # Opened here, since NumPy leaves a damaged file open.
         with path.open("rb") as stream, np.load(stream) as file:
             values = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not readable as weights ({error}); install anew.") from None
+    except Exception as error:  # another one for every kind of damage
+        raise InputError(
+            f"{path}: not readable as weights ({_reason(error)}); install anew."
+        ) from None
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     if {name: value.shape for name, value in values.items()} != shapes:
         raise InputError(f"{path}: not the weights of this configuration's model; install anew.")
     for name, value in values.items():
         variables[name].assign(value)
+
+
+def _reason(error):
+    """The first line of what an error says; its name, where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _weights_of_use(model):

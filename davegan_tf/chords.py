@@ -54,24 +54,6 @@ def chord_length_distribution(indicator: ArrayLike, max_length: int | None = Non
     return np.stack([vertical, horizontal], axis=-2)
 
 
-def mean_chord_length(indicator: ArrayLike) -> Floats:
-    """Mean length of the chords of an image in pixels, in both grid directions.
-
-    Parameters
-    ----------
-    indicator : (..., height, width) of 0 and 1
-
-    Returns
-    -------
-    (..., 2) float64, ≥ 1, or 0 where there is no chord
-        Along columns of pixels (vertical), then along rows (horizontal).
-    """
-    inside = as_images(indicator) > 0
-    vertical = _mean_along_last_axis(np.swapaxes(inside, -1, -2))
-    horizontal = _mean_along_last_axis(inside)
-    return np.stack([vertical, horizontal], axis=-1)
-
-
 def _distribution_along_last_axis(inside: NDArray[np.bool_], max_length: int) -> Floats:
     """Distribution of chord lengths in (..., lines, pixels): (..., max_length)."""
     shape = inside.shape[:-2]
@@ -82,16 +64,6 @@ def _distribution_along_last_axis(inside: NDArray[np.bool_], max_length: int) ->
     cell = image[counted] * max_length + length[counted] - 1
     counts = np.bincount(cell, minlength=n_images * max_length).reshape(*shape, max_length)
     return counts / np.maximum(n_chords, 1)
-
-
-def _mean_along_last_axis(inside: NDArray[np.bool_]) -> Floats:
-    """Mean chord length in (..., lines, pixels): (...,)."""
-    shape = inside.shape[:-2]
-    n_images = int(np.prod(shape))
-    image, length = _chords_along_last_axis(inside)
-    n_chords = np.bincount(image, minlength=n_images).reshape(shape)
-    total = np.bincount(image, weights=length, minlength=n_images).reshape(shape)
-    return total / np.maximum(n_chords, 1)
 
 
 def _chords_along_last_axis(inside: NDArray[np.bool_]) -> _Chords:

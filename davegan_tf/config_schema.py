@@ -97,7 +97,10 @@ class Data(_Strict):
         "neither on this machine nor to be downloaded; null: stop with an error instead.",
     )
     micrograph_size: int = Field(
-        256, ge=64, description="Side of a generated micrograph in pixels (not for ellipses)."
+        256,
+        ge=64,
+        le=16384,
+        description="Side of a generated micrograph in pixels (not for ellipses).",
     )
     count: int = Field(
         60000, ge=1, description="Number of images of the source ellipses (60,000 in Section 4.2)."
@@ -338,16 +341,6 @@ class Training(_Strict):
         ge=1,
         description="CPU threads; null: all. Bit-identical results need the same number.",
     )
-
-    @property
-    def never_reached(self) -> dict[str, int]:
-        """The keys ``…_after`` whose epoch comes after the last one, so that what they begin never acts."""
-        begins = {name: value for name, value in self if name.endswith("_after")}
-        return {
-            name: epoch
-            for name, epoch in begins.items()
-            if epoch is not None and epoch >= self.epochs
-        }
 
 
 class Config(_Strict):

@@ -24,7 +24,7 @@ def _check_side(images_shape: Sequence[int], side: int) -> tuple[int, int, int]:
     return n_images, height, width
 
 
-def tile_positions(images_shape: Sequence[int], side: int) -> np.ndarray:
+def tile_positions(images_shape: Sequence[int], side: int, most: int | None = None) -> np.ndarray:
     """Upper left corners of the grid of tiles that do not overlap, starting at the upper left.
 
     Parameters
@@ -32,6 +32,8 @@ def tile_positions(images_shape: Sequence[int], side: int) -> np.ndarray:
     images_shape : (n_images, height, width), pixels
     side : int
         Side of the square tiles in pixels.
+    most : int ≥ 1, optional
+        Of more tiles so many, evenly spread over all; None: all.
 
     Returns
     -------
@@ -48,7 +50,10 @@ def tile_positions(images_shape: Sequence[int], side: int) -> np.ndarray:
     rows = np.arange(height // side) * side
     columns = np.arange(width // side) * side
     grid = np.meshgrid(np.arange(n_images), rows, columns, indexing="ij")
-    return np.stack(grid, axis=-1).reshape(-1, 3).astype(np.int32)
+    positions = np.stack(grid, axis=-1).reshape(-1, 3).astype(np.int32)
+    if most is None or len(positions) <= most:
+        return positions
+    return positions[np.rint(np.linspace(0, len(positions) - 1, most)).astype(np.intp)]
 
 
 def tile_remainder(images_shape: Sequence[int], side: int) -> tuple[int, int]:

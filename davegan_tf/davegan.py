@@ -55,7 +55,7 @@ class DAVEGAN(keras.Model):
         Weights of the generator's terms (Eq. 7).
     lambda_statistics : float ≥ 0
         Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` of generated images. It acts
-        once ``material_statistics`` is set, which is for the end of a training. Not in the paper.
+        with ``matched_statistics``, which is for the end of a training. Not in the paper.
     statistics_rate : float ≥ 0
         Of the Lagrange multipliers that this term then has, see :func:`davegan_tf.losses.next_multipliers`; 0: none.
     lambda_independence : float ≥ 0
@@ -142,8 +142,10 @@ class DAVEGAN(keras.Model):
         # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
         # ``fit`` reads it when it traces its step: compile again after a change.
         self.frozen_statistics = False
-        # Once it is set, ``lambda_statistics`` and ``lambda_independence`` act: mean and variance of the material's
-        # short-range statistics over its images, (2, k) float32. The same.
+        # Whether ``lambda_statistics`` and ``lambda_independence`` act. The same.
+        self.matched_statistics = False
+        # What ``lambda_statistics`` needs then: mean and variance of the material's short-range statistics over its
+        # images, (2, k) float32.
         self.material_statistics = None
         network = {
             "image_size": image_size,
@@ -338,7 +340,7 @@ class DAVEGAN(keras.Model):
             self.transform_std(posterior_std, draws.u_std),
         )
         unseen = 0.0  # by D
-        if self.material_statistics is not None:
+        if self.matched_statistics:
             # What images have in common is seen in the whole batch, not in a replica's part of it.
             samples = together(self.generator.activate(tf.split(decoded, 2)[1]))
             if self.lambda_statistics:

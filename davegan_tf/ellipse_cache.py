@@ -1,7 +1,6 @@
 """The ellipses of Section 4.2 with their parameters, kept in the user's cache once they are drawn."""
 
 import contextlib
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -52,5 +51,5 @@ def _read(path: Path, count: int) -> tuple[np.ndarray, np.ndarray] | None:
             bits, parameters = arrays["bits"], arrays["parameters"]
         images = np.unpackbits(bits, axis=1).reshape(count, SIDE, SIDE)
         return images, parameters.reshape(count, 5)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+    except Exception:  # another one for every kind of damage
         return None

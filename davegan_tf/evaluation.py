@@ -81,16 +81,12 @@ def evaluate(
     InputError
         If an array does not hold phase labels, or shapes do not fit together.
     """
-    reference = training if reference is None else reference
-    sets = {
-        "training": training,
-        "reference": reference,
-        "reconstructed": reconstructed,
-        "generated": generated,
-    }
-    training, reference, reconstructed, generated = (
+    sets = {"training": training, "reconstructed": reconstructed, "generated": generated}
+    training, reconstructed, generated = (
         _checked(name, labels, n_phases) for name, labels in sets.items()
     )
+    # The very same array where nothing was held out: by this the real pieces tell.
+    reference = training if reference is None else _checked("reference", reference, n_phases)
     _check_shapes(training, reference, reconstructed, generated)
     rng = np.random.default_rng(seed)
     side, phases = generated.shape[1], measures.evaluated_phases(n_phases)

@@ -63,7 +63,9 @@ def rows(
     tiles = f"{counts['tiles']} {'held-out ' if result['holdout'] else ''}tile"
     cells = [(f"Reconstructions of {tiles}{'s' if counts['tiles'] > 1 else ''}",)]
     cells += [_row(name, record, published) for name, record in result["reconstructions"].items()]
-    cells += [(f"{counts['samples']} samples of the prior",)]
+    size = result.get("filter", 1)
+    filtered = f", after a majority filter of size {size}" if size > 1 else ""
+    cells += [(f"{counts['samples']} samples of the prior{filtered}",)]
     cells += [_row(name, record, published) for name, record in result["samples"].items()]
     return cells
 

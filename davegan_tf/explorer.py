@@ -16,15 +16,15 @@ import numpy as np
 from davegan_tf import descriptors, latent
 from davegan_tf.dataset import encode_phases
 from davegan_tf.errors import InputError
-from davegan_tf.evaluation_table import format_table
+from davegan_tf.export_card import scorecard_of
 from davegan_tf.export_check import ExportFailed
 from davegan_tf.files import write_text
 from davegan_tf.folded_layers import FoldedLayer, dequantize, fold, quantize, run_folded
 from davegan_tf.inference import generate_labels
 from davegan_tf.measures import evaluated_phases
+from davegan_tf.provenance import provenance
 from davegan_tf.real_pieces import RealPieces
 from davegan_tf.recasting import recast
-from davegan_tf.registry import NAMED
 
 PAGE = Path(__file__).parent / "page"
 # In this order: what needs no page, the page's parts, the page.
@@ -127,24 +127,21 @@ def _page(name, content):
 
 def _description(run, model, step):
     """What the page tells of the model."""
-    config, data = run.read_config().data, run.read_manifest()["data"]
-    name, (count, height, width) = data["name"], data["shape"]
+    config, data = run.read_config(), run.read_manifest()["data"]
+    count, height, width = data["shape"]
     images = "a micrograph" if count == 1 else f"{count} images"
-    known = NAMED.get(name)
-    scorecard = None
-    if run.evaluation.is_file():
-        scorecard = format_table(json.loads(run.evaluation.read_text("utf-8")), paper=name)
+    origin = provenance(config, data)
     return {
         "name": run.material,
-        "material": known.description if known else None,
-        "licence": known.licence if known else None,
+        "material": origin.description,
+        "licence": origin.licence,
         "trained": f"{images} of {height} × {width} pixels in {step} steps",
-        "scorecard": scorecard,
+        "scorecard": scorecard_of(run, step),
         "side": model.arguments["image_size"],
         "phases": data["n_phases"],
         "latent": model.latent_dim,
-        "pixelSize": config.pixel_size,
-        "unit": {"um": "µm"}.get(config.unit, config.unit),
+        "pixelSize": config.data.pixel_size,
+        "unit": {"um": "µm"}.get(config.data.unit, config.data.unit),
     }
 
 

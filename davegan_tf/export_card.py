@@ -1,11 +1,8 @@
 """The model card beside an export: what an engineer must know who never saw the training."""
 
-import json
-
 from davegan_tf import __version__
 from davegan_tf.evaluation_table import format_table
-from davegan_tf.registry import NAMED
-from davegan_tf.synthetic import GENERATORS
+from davegan_tf.provenance import provenance
 
 CARD = """\
 # {name}
@@ -63,12 +60,13 @@ def model_card(run, model, step, kind, use, checked):
     str
     """
     config, data = run.read_config(), run.read_manifest()["data"]
+    origin = provenance(config, data)
     trained_in = config.training.precision
     computes_in = model.arguments["precision"]
     two_phases = model.arguments["channels"] == 1
     return CARD.format(
         name=run.name,
-        source=_source(data),
+        source=origin.source,
         shape=" × ".join(map(str, data["shape"][-2:])),
         steps=step,
         kind=kind,
@@ -83,30 +81,33 @@ def model_card(run, model, step, kind, use, checked):
         if two_phases
         else "channel k of phase k, so that a pixel is of the phase of its largest channel",
         n_phases=data["n_phases"],
-        phases=_phases(data),
+        phases="; ".join(filter(None, (origin.description, data["segmentation"]))),
         pixel_size=_pixel_size(config.data),
-        licence=_licence(data["name"]),
+        licence=origin.licence,
         precision=""
         if computes_in == trained_in
         else f"\n- It computes in {computes_in}; it was trained in {trained_in}.",
         use=use,
         checked=_block(checked),
-        scorecard=_scorecard(run),
+        scorecard=_scorecard(run, step),
     )
 
 
-def _source(data):
-    name = data["name"]
-    if name in GENERATORS:
-        stand_in = data["stands_in_for"]
-        return f"the built-in generator `{name}`{f', in place of `{stand_in}`' if stand_in else ''}"
-    return f"the micrograph `{name}`"
+def scorecard_of(run, step):
+    """The scorecard of what is exported, as text; None if `evaluate` has not measured just this.
 
-
-def _phases(data):
-    name = data["name"]
-    described = f"{NAMED[name].description}; " if name in NAMED else ""
-    return f"{described}{data['segmentation']}"
+    Parameters
+    ----------
+    run : davegan_tf.run_folder.RunFolder
+    step : int
+        Of the training, at which it is exported.
+    """
+    evaluation = run.read_evaluation()
+    # Of an earlier step it is another model's; an export has no filter.
+    if evaluation is None or (evaluation["step"], evaluation["filter"]) != (step, 1):
+        return None
+    paper = provenance(run.read_config(), run.read_manifest()["data"]).paper
+    return format_table(evaluation, paper=paper)
 
 
 def _pixel_size(data):
@@ -114,20 +115,11 @@ def _pixel_size(data):
     return f"{size:g} {data.unit or ''}".rstrip() if size else "not known; statistics are in pixels"
 
 
-def _licence(name):
-    if name in NAMED:
-        return NAMED[name].licence
-    if name in GENERATORS:
-        return "none needed: it is generated"
-    return "not known here; the owner of the image decides"
-
-
-def _scorecard(run):
-    if not run.evaluation.is_file():
-        return f"Not measured yet: `python -m cli evaluate {run.name}` does it."
-    evaluation = json.loads(run.evaluation.read_text("utf-8"))
-    name = run.read_manifest()["data"]["name"]
-    return f"At step {evaluation['step']}, by `evaluate`:\n\n{_block(format_table(evaluation, paper=name))}"
+def _scorecard(run, step):
+    scorecard = scorecard_of(run, step)
+    if scorecard is None:
+        return f"Not measured yet: `python -m cli evaluate {run.path}` does it."
+    return f"By `evaluate`:\n\n{_block(scorecard)}"
 
 
 def _block(text):

@@ -117,12 +117,7 @@ def _read_tiff(path: Path) -> GreyImage:
             lossy = page.compression in (6, 7, 34892)  # the three JPEG schemes
             if page.photometric == tifffile.PHOTOMETRIC.PALETTE or lossy:
                 return replace(_read_pillow(path), lossy=lossy)
-            try:
-                array = page.asarray()
-            except ValueError as error:
-                if "imagecodecs" not in str(error):
-                    raise
-                return _read_pillow(path)  # LZW and others that tifffile leaves out
+            array = page.asarray()
             if page.axes == "SYX":
                 array = np.moveaxis(array, 0, -1)
             elif page.axes not in ("YX", "YXS"):

@@ -13,6 +13,9 @@ from davegan_tf.linkage import linkage as linkage
 from davegan_tf.measures import evaluated_phases
 from davegan_tf.smoothness import aggregate_posterior
 
+# Standard deviations of the prior. Hardly a code is as far out; what is farther may overflow single precision.
+FARTHEST = 100
+
 
 def encode(model, images):
     """The posterior of images, in batches that fit any memory.
@@ -63,10 +66,14 @@ def traversal_values(limit=3.0, steps=7):
     Raises
     ------
     InputError
-        If ``limit`` is not a finite positive number, or ``steps`` is below 2.
+        If ``limit`` is not a finite positive number or above `FARTHEST`, or ``steps`` is below 2.
     """
     if not (np.isfinite(limit) and limit > 0):
         raise InputError(f"The range of a traversal must be a finite number above 0, not {limit}.")
+    if limit > FARTHEST:
+        raise InputError(
+            f"The range of a traversal must be at most {FARTHEST} standard deviations, not {limit}."
+        )
     if steps < 2:
         raise InputError(f"A traversal needs at least 2 steps, not {steps}.")
     return np.linspace(-limit, limit, steps)

@@ -213,9 +213,13 @@ def next_multipliers(multipliers, generated, material, rate):
 
 def _square_of_mean(values):
     """(n, k), n ≥ 2 → (k,): the square of the expectation, estimated without bias from n draws of it."""
-    n = tf.cast(tf.shape(values)[0], values.dtype)
     products = tf.square(tf.reduce_sum(values, 0)) - tf.reduce_sum(tf.square(values), 0)
-    return products / (n * (n - 1.0))
+    return products / _pairs(tf.cast(tf.shape(values)[0], values.dtype))
+
+
+def _pairs(n):
+    """n (n − 1); of one image, with which ``fit`` may end, 1 instead: a sum over no pairs is 0, not NaN."""
+    return tf.maximum(n * (n - 1.0), 1.0)
 
 
 def independence_loss(generated, z, images, z_mean):
@@ -286,7 +290,7 @@ def normality_loss(z):
     for width in KERNEL_WIDTHS:
         s2 = width * dim
         # n of the n² pairs are of a code with itself, whose kernel is 1.
-        pairs = (tf.reduce_sum(tf.exp(-distance / (2 * s2))) - n) / (n * (n - 1.0))
+        pairs = (tf.reduce_sum(tf.exp(-distance / (2 * s2))) - n) / _pairs(n)
         prior = (s2 / (s2 + 1)) ** (dim / 2) * tf.exp(-norm / (2 * (s2 + 1)))
         total += pairs - 2 * tf.reduce_mean(prior) + (s2 / (s2 + 2)) ** (dim / 2)
     return total / len(KERNEL_WIDTHS)

@@ -83,7 +83,8 @@ class MovingNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None):
         if training:
-            update_moving(self, *moments(self, inputs))
+            # As they are, in mixed precision, their moments would be rounded to their few digits.
+            update_moving(self, *moments(self, tf.cast(inputs, self.variable_dtype)))
         return super().call(inputs, training=False)
 
 

@@ -14,7 +14,6 @@ from davegan_tf.config import dump_config
 from davegan_tf.config_errors import nearest
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_folder, write_text
-from davegan_tf.registry import NAMED
 from davegan_tf.run_folder import RunFolder
 
 MODELS = Path(__file__).parent / "models"
@@ -49,7 +48,7 @@ def find_run(run: Path) -> RunFolder:
 
 def is_packaged(folder: RunFolder) -> bool:
     """Whether the folder belongs to the package, where nothing may be written."""
-    return folder.path.parent == MODELS
+    return folder.path.resolve().parent == MODELS.resolve()
 
 
 def package(folder: RunFolder, name: str, models: Path) -> Path:
@@ -67,6 +66,11 @@ def package(folder: RunFolder, name: str, models: Path) -> Path:
     -------
     Path
         The model's folder.
+
+    Raises
+    ------
+    InputError
+        If the run is of a stand-in or was not evaluated, or something else lies where the model goes.
     """
     # Not at the top: those who look for a run need neither TensorFlow nor scipy for that.
     from davegan_tf.building import load_model
@@ -77,11 +81,12 @@ def package(folder: RunFolder, name: str, models: Path) -> Path:
         raise InputError(
             f"{folder.describe()}: was trained on a stand-in, which is no model of {name}; train it on the micrograph."
         )
-    evaluation = json.loads(folder.evaluation.read_text("utf-8"))
-    model, _ = load_model(folder)
+    evaluation = folder.read_evaluation()
+    if evaluation is None:
+        raise InputError(f"{folder.path}: was not evaluated; run `evaluate` on it first.")
     path = models / name
-    if path.is_dir():
-        shutil.rmtree(path)
+    check_replaceable(path)
+    model, _ = load_model(folder)
     with atomic_folder(path) as temporary:
         packaged = RunFolder(temporary)
         write_text(packaged.config, dump_config(config))
@@ -91,15 +96,27 @@ def package(folder: RunFolder, name: str, models: Path) -> Path:
         write_text(packaged.evaluation, json.dumps(evaluation, indent=1) + "\n")
         write_text(temporary / "README.md", _card(name, config, manifest, evaluation))
         save_compact_weights(model, packaged.compact_weights)
+        # Not earlier: what fails before leaves the older one as it is.
+        if path.is_dir():
+            shutil.rmtree(path)
     return path
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise InputError unless a packaged model may be written to ``path``: it is new, empty, or an older one."""
+    occupied = (path.exists() and not path.is_dir()) or (path.is_dir() and any(path.iterdir()))
+    if occupied and not RunFolder(path).compact_weights.is_file():
+        raise InputError(
+            f"{path}: holds something that is no packaged model, which this would replace; choose another --out."
+        )
 
 
 def _card(name: str, config: Any, manifest: Mapping[str, Any], evaluation: Mapping) -> str:
     from davegan_tf.evaluation_table import format_table
+    from davegan_tf.provenance import provenance
 
     data, machine = manifest["data"], manifest["machine"]
-    source = f"the micrograph `{name}`" if name in NAMED else f"the built-in generator `{name}`"
-    licence = NAMED[name].licence if name in NAMED else "none needed: it is generated"
+    origin = provenance(config, data)
     versions = ", ".join(
         f"{package} {version}" for package, version in manifest["versions"].items()
     )
@@ -109,11 +126,11 @@ def _card(name: str, config: Any, manifest: Mapping[str, Any], evaluation: Mappi
     shape = " × ".join(map(str, data["shape"][1:]))
     return f"""# {name}
 
-DA-VEGAN trained on {source}, {shape} pixels, {data["n_phases"]} phases ({data["segmentation"]}).
+DA-VEGAN trained on {origin.source}, {shape} pixels, {data["n_phases"]} phases ({data["segmentation"]}).
 
 - Use: `python -m cli generate {name} --count 16 --out samples.png`
 - Images: {config.data.image_size} × {config.data.image_size} pixels; latent dimensions: {config.model.latent_dim}
-- Licence of the data: {licence}
+- Licence of the data: {origin.licence}
 - Trained by: `{command}`, {evaluation["step"]} steps, \
 {manifest["wall_seconds"] / 60:.0f} minutes on {machine["cores"]} cores ({machine["processor"]}); {versions}
 - Limits: it knows this one micrograph, at this magnification; the scorecard says how well.
@@ -121,6 +138,6 @@ DA-VEGAN trained on {source}, {shape} pixels, {data["n_phases"]} phases ({data["
 Scorecard, by `python -m cli evaluate {name}`:
 
 ```
-{format_table(evaluation, paper=name)}
+{format_table(evaluation, paper=origin.paper)}
 ```
 """

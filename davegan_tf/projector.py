@@ -66,9 +66,7 @@ def choose_places(images_shape, side, count, seed=0):
     n_tiles : int
         How many of them, at the beginning, are tiles.
     """
-    tiles = tile_positions(images_shape, side)
-    chosen = np.rint(np.linspace(0, len(tiles) - 1, min(len(tiles), count))).astype(np.intp)
-    tiles = tiles[chosen]
+    tiles = tile_positions(images_shape, side, count)
     crops = BatchPositions(images_shape, side, "crops", 2 * count, seed).positions(0, 1)[0]
     places = dict.fromkeys(map(tuple, np.concatenate([tiles, crops]).tolist()))
     return np.array(list(places)[:count], np.int32), len(tiles)

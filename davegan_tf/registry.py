@@ -118,7 +118,8 @@ def search_folders() -> list[Path]:
     """Folders that are searched for a named micrograph, in this order, each once."""
     folders = []
     if os.environ.get("DAVEGAN_DATA"):
-        folders.append(Path(os.environ["DAVEGAN_DATA"]).expanduser())
+        # Unlike Path's, it leaves ~ of no user as it is.
+        folders.append(Path(os.path.expanduser(os.environ["DAVEGAN_DATA"])))
     beside_repository = Path(__file__).resolve().parents[2] / "shared" / "micrographs"
     folders += [Path("..", "shared", "micrographs"), beside_repository, cache_folder()]
     unique: dict[str, Path] = {}
@@ -127,14 +128,18 @@ def search_folders() -> list[Path]:
     return list(unique.values())
 
 
+def places(name: str) -> list[Path]:
+    """Where a named micrograph is looked for, in this order; the files need not exist."""
+    return [folder / NAMED[name].file for folder in search_folders()]
+
+
 def find_local(name: str) -> Path | None:
     """The file of a named micrograph on this computer, its digest checked, or None.
 
     A file of that name with another content is not used; a warning is logged.
     """
     entry = NAMED[name]
-    for folder in search_folders():
-        path = folder / entry.file
+    for path in places(name):
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError:

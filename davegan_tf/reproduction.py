@@ -5,6 +5,7 @@ of them can be interrupted at any point and gone on with. No TensorFlow is impor
 """
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -47,21 +48,21 @@ class Job(NamedTuple):
 
         Else what was measured by hand, of an unfinished run or with a filter, would pass for the run's result.
         """
-        path = self.measured(runs)
-        if not path.is_file():
+        try:
+            found = json.loads(self.measured(runs).read_text("utf-8"))
+        except (FileNotFoundError, ValueError):  # what is damaged is measured again
             return False
-        found = json.loads(path.read_text("utf-8"))
         usual = {"step": self.folder(runs).read_manifest().get("step"), "seed": 0}
         if self.measured_by == "evaluate":
             usual |= {"filter": 1, "holdout": False}
-        if any(found[key] != value for key, value in usual.items()):
+        if any(found.get(key) != value for key, value in usual.items()):
             return False
         return self.measured_by == "study" or count in (None, found["counts"]["samples"])
 
 
 def trained(folder: RunFolder) -> bool:
     """Whether the folder holds a finished training."""
-    return folder.manifest.is_file() and folder.read_manifest().get("finished", False)
+    return folder.holds_a_run and folder.read_manifest().get("finished", False)
 
 
 def check_begun(job: Job, settings: Config, runs: Path, logs: Path, advice: str) -> None:
@@ -77,12 +78,9 @@ def check_begun(job: Job, settings: Config, runs: Path, logs: Path, advice: str)
     advice : str
         How else than by removing the other log it can be kept apart: a clause that begins with "or".
     """
-    mine, log = job.folder(runs), logs / job.name
-    if not mine.manifest.is_file():
-        if any(log.glob("events.out.tfevents.*")):
-            raise InputError(
-                f"{log}: is the log of another run, which this one would replace; remove it, {advice}."
-            )
+    mine = job.folder(runs)
+    mine.check_log(logs / job.name, advice)
+    if not mine.holds_a_run:
         return
     try:
         mine.check_same(settings)
@@ -94,6 +92,12 @@ def check_begun(job: Job, settings: Config, runs: Path, logs: Path, advice: str)
             f"{mine.path}: is finished with training.epochs {epochs}, not {wanted}; resume without this change, or "
             "choose another --runs."
         )
+
+
+def seeds_of(runs: Path, name: str) -> list[int]:
+    """The seeds of the folders NAME-SEED in ``runs``, ascending; others, such as a copy NAME-SEED-old, don't count."""
+    found = (re.fullmatch(rf"{re.escape(name)}-(\d+)", path.name) for path in runs.glob("*"))
+    return sorted(int(match[1]) for match in found if match)
 
 
 class JobFailed(Exception):
@@ -116,10 +120,7 @@ def run_job(job: Job, runs: Path, count: int, processes: "Processes") -> None:
     # The figures come last: a training that was interrupted at them draws them when it is resumed.
     if not trained(folder) or not (folder.figures / "losses.png").is_file():
         sets = [part for override in job.overrides for part in ("--set", override)]
-        # A folder that was begun and holds no manifest yet has nothing to go on with, and is no run to `train`.
-        how = "--resume" if folder.manifest.is_file() else "--overwrite"
-        if how == "--overwrite":
-            folder.config.unlink(missing_ok=True)
+        how = "--resume" if folder.holds_a_run else "--overwrite"
         config = ("--config", job.config, "--seed", str(job.seed), *sets)
         processes.run("train", *config, "--run-dir", str(folder.path), how)
     if not job.is_measured(runs, count):
@@ -192,8 +193,7 @@ def run_all(
 def read_result(job: Job, runs: Path) -> dict[str, Any]:
     """What is kept of a finished run, JSON-ready: the scorecard without the details, time, machine, versions."""
     folder = job.folder(runs)
-    evaluation = json.loads(folder.evaluation.read_text("utf-8"))
-    manifest = folder.read_manifest()
+    evaluation, manifest = folder.read_evaluation(), folder.read_manifest()
     kept = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "strict_ratio")
     kept += ("passed", "per_phase", "images", "real", "mirrored")
     return {

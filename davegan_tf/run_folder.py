@@ -17,15 +17,24 @@ from davegan_tf.config import dump_config, load_config
 from davegan_tf.errors import InputError
 from davegan_tf.files import write_text
 
-# A run may be continued with other values of these: they don't change what a step computes.
+# A run may be continued with other values of these: they don't change what a step computes (training.epochs may, where
+# learning rates fall: ``training`` sees to that).
 FREE_TO_CHANGE = (
     "name",
+    "data.pixel_size",
+    "data.unit",
+    "data.offline_fallback",
     "training.epochs",
     "training.images_every",
     "training.evaluate_every",
     "training.checkpoint_every",
     "training.checkpoints_kept",
+    "training.recalibrate",
+    "training.logit_limit",
 )
+# Without these the files are of something else, or damaged.
+MANIFEST_KEYS = ("data.name", "data.digest", "data.n_phases", "data.shape", "data.stands_in_for")
+EVALUATION_KEYS = ("step", "seed", "filter", "holdout", "counts.samples", "verdict.measures")
 
 
 class RunFolder:
@@ -54,6 +63,11 @@ class RunFolder:
         """The folder's own name, also that of its TensorBoard log."""
         return self.path.resolve().name
 
+    @property
+    def holds_a_run(self):
+        """Whether a run was begun here."""
+        return self.config.is_file() and self.manifest.is_file()
+
     def require(self):
         """Raise InputError unless this is the folder of a run."""
         if not self.path.exists():
@@ -74,13 +88,16 @@ class RunFolder:
         return load_config(str(self.require().config))
 
     def read_manifest(self):
-        """The manifest as a dictionary."""
-        try:
-            return json.loads(self.require().manifest.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{self.manifest}: not readable as JSON ({error}); restore it or train again."
-            ) from None
+        """The manifest as a dictionary; InputError if it is damaged."""
+        return _read_record(self.require().manifest, MANIFEST_KEYS, "restore it or train again")
+
+    def read_evaluation(self):
+        """What `evaluate` wrote, as a dictionary; None if it was not run, InputError if it is damaged."""
+        if not self.evaluation.is_file():
+            return None
+        return _read_record(
+            self.evaluation, EVALUATION_KEYS, "remove it, or measure again with `evaluate`"
+        )
 
     def write_manifest(self, **entries):
         """Add or replace entries of the manifest."""
@@ -110,10 +127,10 @@ class RunFolder:
             raise InputError(
                 f"{self.path}: is a file, expected a folder; choose another --run-dir."
             )
-        if not self.path.is_dir() or not any(p.name != ".lock" for p in self.path.iterdir()):
+        if not self.path.is_dir() or not self._entries() or self._hardly_begun():
             return
-        # Both, so that --overwrite never clears a folder that merely has a config.yaml.
-        if not (self.config.is_file() and self.manifest.is_file()):
+        # --overwrite shall not clear a folder that merely has a config.yaml.
+        if not self.holds_a_run:
             raise InputError(
                 f"{self.path}: the folder holds something that is no run; choose another --run-dir."
             )
@@ -123,14 +140,47 @@ class RunFolder:
                 " --overwrite, or choose another --run-dir."
             )
 
-    def create(self, config, *, overwrite=False):
-        """Start a new run here; raises as :meth:`check_free` does."""
+    def _entries(self):
+        return [entry for entry in self.path.iterdir() if entry.name != ".lock"]
+
+    def _hardly_begun(self):
+        """Whether `create` was killed in the middle: there is nothing but the manifest."""
+        if self._entries() != [self.manifest]:
+            return False
+        try:
+            _read_record(self.manifest, MANIFEST_KEYS, "")
+        except InputError:
+            return False
+        return True
+
+    def check_log(self, log, advice):
+        """Raise InputError if a new run here would add its curves to another's in TensorBoard's folder.
+
+        Parameters
+        ----------
+        log : Path
+            What this run would write to.
+        advice : str
+            How else than by removing the other log it can be kept apart: a clause that begins with "or".
+        """
+        if not self.holds_a_run and any(log.glob("events.out.tfevents.*")):
+            raise InputError(
+                f"{log}: is the log of another run, not to be mixed with this one's; remove it, {advice}."
+            )
+
+    def create(self, config, manifest, *, overwrite=False):
+        """Start a new run here; raises as :meth:`check_free` does.
+
+        Whenever it is killed, what is left is a run, or nothing but a manifest, which the next one may replace.
+        """
         self.check_free(overwrite=overwrite)
-        for entry in self.path.iterdir():
-            if entry.is_dir():
+        last = (self.config, self.manifest)
+        for entry in [*(entry for entry in self._entries() if entry not in last), self.config]:
+            if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != ".lock":
-                entry.unlink()
+            else:
+                entry.unlink(missing_ok=True)
+        write_text(self.manifest, json.dumps(manifest, indent=2) + "\n")
         write_text(self.config, dump_config(config))
 
     def check_data(self, micrograph):
@@ -195,6 +245,18 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+
+def _read_record(path, keys, advice):
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except ValueError as error:  # also of bytes that are no text
+        raise InputError(f"{path}: not readable as JSON ({error}); {advice}.") from None
+    known = dict(_flat(record)) if isinstance(record, dict) else {}
+    missing = [key for key in keys if key not in known]
+    if missing:
+        raise InputError(f"{path}: {', '.join(missing)} missing; {advice}.")
+    return record
 
 
 def _flat(tree, prefix=""):

@@ -28,7 +28,7 @@ class Schedule:
         Steps of the whole training.
     frozen_from, matched_from, decayed_from : float
         The first step at which statistics are frozen, statistics of samples are matched, learning rates fall: that of
-        the first chunk after ``training.*_after``; inf for never.
+        the first chunk after ``training.*_after``; inf for never, as where nothing is to be matched.
     """
 
     def __init__(self, config, micrograph):
@@ -41,12 +41,27 @@ class Schedule:
             self.real_positions = positions_of(
                 config, self.images, config.data.real_sampling, stream=1
             )
-        training = config.training
-        self._chunk_steps = training.chunk_steps
+        self._training = training = config.training
         self.total = self.positions.steps(training.epochs)
         self.frozen_from = self._chunk_from(training.freeze_statistics_after)
-        self.matched_from = self._chunk_from(training.match_statistics_after)
+        matches = config.model.lambda_statistics or config.model.lambda_independence
+        self.matched_from = self._chunk_from(training.match_statistics_after if matches else None)
         self.decayed_from = self._chunk_from(training.decay_after)
+
+    @property
+    def never_reached(self):
+        """The keys ``…_after`` that begin too late for any chunk to be computed otherwise, with their epochs."""
+        first_steps = {
+            "freeze_statistics_after": self.frozen_from,
+            "match_statistics_after": self.matched_from,
+            # The first chunk from there on still has the whole rates.
+            "decay_after": self.decayed_from + self._training.chunk_steps,
+        }
+        return {
+            name: getattr(self._training, name)
+            for name, step in first_steps.items()
+            if self.total <= step < math.inf
+        }
 
     def learning_rate_share(self, step):
         """What is left of the configured learning rates in the chunk that begins at ``step``: 0 … 1."""
@@ -58,7 +73,8 @@ class Schedule:
         """The first step of the first chunk that begins after so many epochs; inf for None."""
         if epoch is None:
             return math.inf
-        return -(-self.positions.steps(epoch) // self._chunk_steps) * self._chunk_steps
+        length = self._training.chunk_steps
+        return -(-self.positions.steps(epoch) // length) * length
 
 
 def positions_of(config, images, sampling, stream=0):

@@ -170,8 +170,8 @@ def _by_threshold(values: np.ndarray, threshold: str | float, where: str) -> tup
     if labels.min() == labels.max():
         raise InputError(
             f"data.threshold {_number(level)} leaves one phase only in {where}, whose values run "
-            f"from {_number(values.min())} to {_number(values.max())}; choose one between "
-            'or "otsu".'
+            f"from {_number(values.min())} to {_number(values.max())}; give a number "
+            'between these two, or "otsu".'
         )
     return labels, f"values above {how} {_number(level)} are phase 1"
 

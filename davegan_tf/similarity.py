@@ -85,26 +85,6 @@ def mean_distance(
     return float(times @ (distances * pairs) @ times / number) if number else None
 
 
-def diversity(
-    generated: Labels, crops: Labels, positions: ArrayLike | None = None
-) -> dict[str, float | None]:
-    """Mean distance of two samples (``distance``) over that of two real crops (``real_distance``).
-
-    ``value`` 1: samples differ as much as pieces of the material do; 0: all are the same (mode
-    collapse); None: undefined. With the (m, 3) ``positions`` of the crops only pairs of disjoint
-    ones count, else all pairs; the two differ by 1 % on alloy.
-    """
-    disjoint = None
-    if positions is not None:
-        disjoint = ~overlapping(_checked(positions, crops), positions, crops.shape[-1])
-    distance = mean_distance(pairwise_distances(generated, generated))
-    real_distance = mean_distance(pairwise_distances(crops, crops), counted=disjoint)
-    value = 1.0 if distance == real_distance == 0 else None
-    if distance is not None and real_distance:
-        value = distance / real_distance
-    return {"value": value, "distance": distance, "real_distance": real_distance}
-
-
 def coverage(
     generated: Labels,
     crops: Labels,

@@ -16,7 +16,6 @@ Floats = NDArray[np.float64]
 
 SUDDEN = 3.0  # times the mean step
 ACTIVE_VARIANCE = 0.01  # Burda et al., 2016
-ACTIVE_KL = 0.01  # nats
 
 
 class FrameChanges(NamedTuple):
@@ -44,14 +43,12 @@ class AggregatePosterior(NamedTuple):
 
     kl : (latent_dim,) float64 ≥ 0, nats: the terms of Eq. 9, mean over images
     active : (latent_dim,) bool, var(z_mean) > 0.01 over the images
-    active_by_kl : (latent_dim,) bool, kl > 0.01
     mean, std : (latent_dim,) float64, of z drawn from the posterior of an image drawn at random; 0
         and 1 where the aggregate posterior has the prior's moments
     """
 
     kl: Floats
     active: NDArray[np.bool_]
-    active_by_kl: NDArray[np.bool_]
     mean: Floats
     std: Floats
 
@@ -59,11 +56,6 @@ class AggregatePosterior(NamedTuple):
     def n_active(self) -> int:
         """Number of dimensions that are `active`."""
         return int(self.active.sum())
-
-    @property
-    def n_active_by_kl(self) -> int:
-        """Number of dimensions that are `active_by_kl`."""
-        return int(self.active_by_kl.sum())
 
 
 def frame_changes(frames: ArrayLike) -> FrameChanges:
@@ -186,7 +178,6 @@ def aggregate_posterior(z_mean: ArrayLike, z_log_var: ArrayLike) -> AggregatePos
     return AggregatePosterior(
         kl=kl,
         active=spread > ACTIVE_VARIANCE,
-        active_by_kl=kl > ACTIVE_KL,
         mean=z_mean.mean(axis=0),
         std=np.sqrt(np.exp(z_log_var).mean(axis=0) + spread),
     )

@@ -52,24 +52,6 @@ def euler_number_density(indicator: ArrayLike) -> Floats:
     return np.array(numbers, dtype=np.float64).reshape(leading) / (height * width)
 
 
-def cluster_density(indicator: ArrayLike) -> Floats:
-    """Number of clusters of the phase per pixel, whatever their size.
-
-    Parameters
-    ----------
-    indicator : (..., height, width) of 0 and 1
-
-    Returns
-    -------
-    (...,) float64 in [0, 1], per pixel
-    """
-    inside = as_images(indicator) > 0
-    *leading, height, width = inside.shape
-    clusters = _labelled(inside)
-    number = np.bincount(clusters.image[1:], minlength=len(clusters.labels))
-    return number.reshape(leading) / (height * width)
-
-
 def largest_cluster(indicator: ArrayLike) -> Floats:
     """Share of the phase's pixels that lie in its largest cluster.
 

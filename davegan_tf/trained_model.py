@@ -144,8 +144,7 @@ class TrainedModel:
         """
         _check_whole("count", count, 1)
         _check_whole("seed", seed, 0, LARGEST_SEED)
-        _check_whole("filter_size", filter_size, 1)
-        check_size(filter_size)
+        _check_filter(filter_size)
         labels = generate_labels(self.keras_model, count, seed)
         return majority_filter(labels, self.n_phases, filter_size)
 
@@ -305,7 +304,7 @@ class TrainedModel:
         """
         _check_whole("count", count, 2)
         _check_whole("seed", seed, 0, LARGEST_SEED)
-        check_size(filter_size)
+        _check_filter(filter_size)
         micrograph = measured.micrograph_of(self.folder, holdout, "holdout=True")
         return measured.measure(self, micrograph, count, seed, holdout, filter_size).result
 
@@ -360,6 +359,11 @@ def _as_stack(images):
 def _check_number(name, value):
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"{name} is {value!r}; expected a number.")
+
+
+def _check_filter(size):
+    _check_whole("filter_size", size, 1)
+    check_size(size)
 
 
 def _check_whole(name, value, least, most=None):

@@ -85,13 +85,11 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
                 run.check_same(config)
                 run.check_data(micrograph)
             else:
-                manifest = describe_run(config, micrograph)
-                run.create(config, overwrite=overwrite)
+                run.create(config, describe_run(config, micrograph), overwrite=overwrite)
                 if overwrite and log_folder is not None:
                     # TensorBoard would draw the replaced run's curves beneath the new ones.
                     for events in Path(log_folder).glob("events.out.tfevents.*"):
                         events.unlink()
-                run.write_manifest(**manifest)
 
         distribution.on_chief(take_folder)
         session = _Session(config, micrograph, run, log_folder, observers, distribution)
@@ -163,13 +161,31 @@ class _Session:
                 f"{self.checkpoints.folder}: none of the checkpoints (steps {', '.join(map(str, damaged))}) can be"
                 " read; restore them, or start anew with --overwrite."
             )
+        if step is None and self._was_finished():
+            raise InputError(
+                f"{self.run_folder.path}: is finished, but its checkpoints are gone: it can't go on; train anew with"
+                " --overwrite, or in another --run-dir."
+            )
         step = step or 0
         if step > self.schedule.total:
             raise InputError(
                 f"{self.run_folder.path}: was trained for {step} steps already, more than the {self.schedule.total} of"
                 f" training.epochs {self.config.training.epochs}; give more epochs."
             )
+        epochs = self.run_folder.read_config().training.epochs
+        if step > self.schedule.decayed_from and epochs != self.config.training.epochs:
+            raise InputError(
+                f"{self.run_folder.path}: its learning rates have been falling since step {self.schedule.decayed_from}"
+                f" (training.decay_after), to 0 at the end of training.epochs {epochs}; go on with these, or train anew"
+                f" with {self.config.training.epochs}."
+            )
         return step, damaged
+
+    def _was_finished(self):
+        run = self.run_folder
+        # The step stays in the manifest when a finished run goes on.
+        known = run.read_manifest().get("step", 0) > 0
+        return known or run.weights.is_file() or run.compact_weights.is_file()
 
     def _loop(self, step, stop, observers):
         training, schedule, distribution = self.config.training, self.schedule, self.distribution
@@ -183,8 +199,10 @@ class _Session:
                 self.model.frozen_statistics = True
                 # Another program, unless this one serves both.
                 chunk = chunk if chunk is not None and chunk.backend.switches else None
-            if step >= schedule.matched_from and self.model.material_statistics is None:
-                self.model.material_statistics = self._material_statistics()
+            if step >= schedule.matched_from and not self.model.matched_statistics:
+                if self.config.model.lambda_statistics:
+                    self.model.material_statistics = self._material_statistics()
+                self.model.matched_statistics = True
                 chunk = None
             # Chunks end at multiples of their length, wherever a run was interrupted.
             count = min(training.chunk_steps - step % training.chunk_steps, schedule.total - step)
@@ -317,12 +335,11 @@ def limit_logits_of_use(model, config, micrograph):
     limit = config.training.logit_limit
     if limit is None:
         return 1
-    tiles = training_tiles(config, micrograph)
-    some = tiles[:: math.ceil(len(tiles) / LOGIT_TILES)]
-    return limit_logits(model, encode_phases(some, micrograph.n_phases), limit, config.seed)
+    tiles = training_tiles(config, micrograph, LOGIT_TILES)
+    return limit_logits(model, encode_phases(tiles, micrograph.n_phases), limit, config.seed)
 
 
-def training_tiles(config, micrograph):
-    """The grid of tiles of the micrograph(s): (n, side, side) uint8."""
+def training_tiles(config, micrograph, most=None):
+    """The grid of tiles of the micrograph(s), or so many of them at most: (n, side, side) uint8."""
     side = config.data.image_size
-    return cut(micrograph.images, tile_positions(micrograph.images.shape, side), side)
+    return cut(micrograph.images, tile_positions(micrograph.images.shape, side, most), side)

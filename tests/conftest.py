@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 # Enough steps for checkpoints, images and measures; too few to learn anything. What the packaged configs recommend may
 # change: what the tests count on is stated here.
@@ -63,24 +65,46 @@ def _train(home, name, *arguments):
     return Trained(home, home / "runs" / name, arguments, output.getvalue())
 
 
+def _once(factory, name, make):
+    """What ``make(folder)`` returns, a Trained; of pytest-xdist's workers one makes it for all."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    with FileLock(base / f"{name}.lock"):
+        made = base / f"{name}.json"
+        if not made.is_file():
+            # Of a worker that failed.
+            shutil.rmtree(base / name, ignore_errors=True)
+            (base / name).mkdir()
+            trained = dataclasses.asdict(make(base / name))
+            made.write_text(json.dumps(trained, default=str))
+    trained = json.loads(made.read_text())
+    return Trained(**trained | {key: Path(trained[key]) for key in ("home", "run")})
+
+
 @pytest.fixture(scope="session")
 def grains(tmp_path_factory):
     """Table 3, two phases, four tiles. Nothing may be written to it: copy it."""
     values = settings(data__micrograph_size=128, training__recalibrate="false")
     arguments = ["--config", "quickstart.yaml", "--epochs", str(STEPS), *values]
-    return _train(tmp_path_factory.mktemp("grains"), "grains", *arguments)
+    return _once(tmp_path_factory, "grains", lambda home: _train(home, "grains", *arguments))
 
 
 @pytest.fixture(scope="session")
 def three_phases(tmp_path_factory):
     """Table 3, three phases, an image of its own that is no square."""
-    home = tmp_path_factory.mktemp("three_phases")
-    rows, columns = np.mgrid[:128, :192]
-    labels = ((rows // 16 + columns // 16) % 3).astype(np.uint8)
-    np.save(home / "stripes.npy", labels)
-    (home / "stripes.yaml").write_text("data: {source: stripes.npy}\n")
-    values = settings(training__epochs=2, training__chunk_steps=1, training__recalibrate="false")
-    return _train(home, "stripes", "--config", "stripes.yaml", *values)
+
+    def make(home):
+        rows, columns = np.mgrid[:128, :192]
+        labels = ((rows // 16 + columns // 16) % 3).astype(np.uint8)
+        np.save(home / "stripes.npy", labels)
+        (home / "stripes.yaml").write_text("data: {source: stripes.npy}\n")
+        values = settings(
+            training__epochs=2, training__chunk_steps=1, training__recalibrate="false"
+        )
+        return _train(home, "stripes", "--config", "stripes.yaml", *values)
+
+    return _once(tmp_path_factory, "three_phases", make)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +116,25 @@ def ellipses(tmp_path_factory):
     arguments = ["--config", "paper/ellipses.yaml", "--epochs", "3", *values]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "RECALIBRATION_BATCHES", 4)
-        return _train(tmp_path_factory.mktemp("ellipses"), "ellipses", *arguments)
+        return _once(
+            tmp_path_factory, "ellipses", lambda home: _train(home, "ellipses", *arguments)
+        )
+
+
+@contextlib.contextmanager
+def without_curves():
+    """Reports without their curves, which take most of the time, where a test is about something else."""
+    with pytest.MonkeyPatch.context() as patch:
+        name = "davegan_tf.statistic_curves.statistic_panels"
+        patch.setattr(name, lambda *arguments, **options: [])
+        yield
+
+
+@pytest.fixture
+def no_curves():
+    """`without_curves` for a whole test."""
+    with without_curves():
+        yield
 
 
 @pytest.fixture(scope="session")

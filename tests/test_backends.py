@@ -55,31 +55,36 @@ def copy(source, target):
 
 
 def _all(model):
+    return [*model.variables, *_moments(model)]
+
+
+def _moments(model):
     optimizers = (model.encoder_optimizer, model.generator_optimizer, model.discriminator_optimizer)
-    return [*model.variables, *(v for optimizer in optimizers for v in optimizer.variables)]
+    return [variable for optimizer in optimizers for variable in optimizer.variables]
 
 
 def as_rows(logs):
     return np.array([[each[name] for name in LOGS] for each in logs])
 
 
-# Each table and each number of phases at every run of the tests, each with each where there is time.
-@pytest.mark.parametrize(
-    ("side", "n_phases"),
-    [
-        (32, 2),
-        (64, 3),
-        pytest.param(64, 2, marks=pytest.mark.slow),
-        pytest.param(32, 3, marks=pytest.mark.slow),
-    ],
-)
+def tables(*quick):
+    """Each table with each number of phases; these at every run of the tests, the others where there is time."""
+    return pytest.mark.parametrize(
+        ("side", "n_phases"),
+        [
+            pytest.param(*each, marks=() if each in quick else pytest.mark.slow)
+            for each in ((32, 2), (64, 3), (64, 2), (32, 3))
+        ],
+    )
+
+
+@tables((32, 2))
 def test_the_fast_path_agrees_with_the_plain_one_over_100_steps(side, n_phases):
+    """Each alone. Adam blows rounding errors up; by how much a run shows whose weights are changed by rounding."""
     plain, plain_chunk, positions, _ = compile_once("graph", n_phases, side)
     fast, fast_chunk, _, _ = compile_once("xla_matmul", n_phases, side)
     copy(plain, fast)
     steps = positions[:, None]
-
-    # Each alone. Adam blows rounding errors up; by how much a run shows whose weights are changed by rounding.
     start_again = [tf.identity(v) for v in _all(plain)]
     free_plain = as_rows([plain_chunk.run(step) for step in steps])
     free_fast = as_rows([fast_chunk.run(step) for step in steps])
@@ -95,11 +100,23 @@ def test_the_fast_path_agrees_with_the_plain_one_over_100_steps(side, n_phases):
     )
     assert (error <= 3 * rounding + 1e-5).all(), (error, rounding)
 
-    # From the same state at every step: nothing to blow up.
-    for step in steps[::5]:
+
+# Each side and each number of phases is among them.
+@tables((32, 2), (64, 3))
+def test_the_fast_path_agrees_with_the_plain_one_from_the_same_state(side, n_phases):
+    """At every step: nothing to blow up."""
+    plain, plain_chunk, positions, _ = compile_once("graph", n_phases, side)
+    fast, fast_chunk, _, _ = compile_once("xla_matmul", n_phases, side)
+    for step in positions[::5, None]:
         copy(plain, fast)
         expected, got = plain_chunk.run(step), fast_chunk.run(step)
         np.testing.assert_allclose(as_rows([got]), as_rows([expected]), rtol=2e-5)
+        # Losses are those before the step; its gradients are in Adam's moments.
+        for moment, its in zip(_moments(plain), _moments(fast), strict=True):
+            scale = np.abs(moment).max()
+            np.testing.assert_allclose(
+                its / scale, moment / scale, rtol=0, atol=1e-4, err_msg=moment.name
+            )
 
 
 @pytest.fixture(params=BACKENDS)

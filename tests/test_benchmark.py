@@ -106,19 +106,47 @@ def test_a_worker_that_cannot_start_says_why():
         Worker("nonsense", OPTIONS)
 
 
-def test_leaving_ends_a_worker_at_work():
-    with pytest.raises(ZeroDivisionError), Worker("matmul", OPTIONS) as worker:
-        print("go 100000 2048", file=worker.process.stdin, flush=True)
+# A contender that is at work as long as it is asked to be, and ready at once: TensorFlow takes seconds to import.
+SLEEPER = """
+import time
+
+from benchmarks import contenders
+
+
+class Sleeper:
+    about = {}
+
+    def __init__(self, variant, options):
+        pass
+
+    def go(self, count):
+        time.sleep(count)
+
+
+contenders.CONTENDERS["sleeper"] = Sleeper
+"""
+
+
+@pytest.fixture
+def sleeper(tmp_path, monkeypatch):
+    """Every Python process that is started has the contender `sleeper`."""
+    (tmp_path / "sitecustomize.py").write_text(SLEEPER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+
+def test_leaving_ends_a_worker_at_work(sleeper):
+    with pytest.raises(ZeroDivisionError), Worker("sleeper", OPTIONS) as worker:
+        print("go 1000", file=worker.process.stdin, flush=True)
         1 / 0  # noqa: B018
     assert worker.process.returncode == -signal.SIGKILL
 
 
-def test_workers_die_with_their_parent():
+def test_workers_die_with_their_parent(sleeper):
     code = (
         "import json, sys, time\n"
         "from benchmarks.pool import Worker\n"
-        f"worker = Worker('matmul', json.loads({json.dumps(OPTIONS)!r}))\n"
-        "print('go 100000 2048', file=worker.process.stdin, flush=True)\n"
+        f"worker = Worker('sleeper', json.loads({json.dumps(OPTIONS)!r}))\n"
+        "print('go 1000', file=worker.process.stdin, flush=True)\n"
         "print(worker.process.pid, flush=True)\n"
         "time.sleep(100)\n"
     )
@@ -130,7 +158,19 @@ def test_workers_die_with_their_parent():
     assert gone(pid)
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path):
+@pytest.fixture
+def heeding_ctrl_c():
+    """Processes that are started heed SIGINT.
+
+    One that is ignored stays so in child processes, and a shell without job control has its background jobs, of which
+    the tests may be one, ignore it. A handler becomes the default in them.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path, heeding_ctrl_c):
     command = [sys.executable, "-m", "cli", "benchmark", "--only", "generation"]
     with subprocess.Popen(
         command,
@@ -158,20 +198,30 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
 # The command
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--only", "speed"], '--only: there is no "speed"; choose from step, generation,'),
-        (["--contenders", "fit,jax"], '--contenders: there is no "jax"; choose from fit, loop,'),
-        (["--set", "training.batch=4"], "batch_size"),
-        (["--set", "data.micrograph_size=64"], "data.micrograph_size must be at least"),
-        (["--rounds", "0"], "--rounds"),
-        (["--out", "."], "is a folder"),
-    ],
-)
-def test_mistakes_are_told_before_anything_heavy(
-    arguments, words, no_tensorflow, davegan, tmp_path
-):
+MISTAKES = [
+    (["--only", "speed"], '--only: there is no "speed"; choose from step, generation,'),
+    (["--contenders", "fit,jax"], '--contenders: there is no "jax"; choose from fit, loop,'),
+    (["--set", "training.batch=4"], "batch_size"),
+    (["--set", "data.micrograph_size=64"], "data.micrograph_size must be at least"),
+    (["--rounds", "0"], "--rounds"),
+    (["--out", "."], "is a folder"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES)
+def test_mistakes_are_told_before_anything_heavy(arguments, words, tmp_path, monkeypatch, capsys):
+    def too_early(*_, **__):
+        raise RuntimeError("it would have been measured")
+
+    monkeypatch.setattr(measure, "measure", too_early)
+    monkeypatch.chdir(tmp_path)
+    assert main(["benchmark", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_mistakes_are_told_without_tensorflow(no_tensorflow, davegan, tmp_path):
+    # The last of them to be told.
+    arguments, words = MISTAKES[-1]
     environment_ = {**no_tensorflow, "PYTHONPATH": f"{no_tensorflow['PYTHONPATH']}:{ROOT}"}
     done = davegan("benchmark", *arguments, cwd=tmp_path, env=environment_)
     assert done.returncode == 2, done.stderr

@@ -9,7 +9,13 @@ import tensorflow as tf
 
 from davegan_tf import checkpoints
 from davegan_tf.building import build_model
-from davegan_tf.checkpoints import Checkpoints, load_weights, save_weights
+from davegan_tf.checkpoints import (
+    Checkpoints,
+    load_compact_weights,
+    load_weights,
+    save_compact_weights,
+    save_weights,
+)
 from davegan_tf.config import load_config
 from davegan_tf.errors import InputError
 
@@ -219,6 +225,48 @@ def test_damaged_weights_are_named(tmp_path, model):
         os.truncate(path, length)
         with pytest.raises(InputError, match=r"model\.weights\.h5: not the weights of this run"):
             load_weights(model, path)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("one\ntwo"), TypeError(), KeyError("")])
+def test_damage_of_any_kind_is_told_in_one_sentence(error, tmp_path, model, monkeypatch):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(model, "load_weights", fail)
+    with pytest.raises(InputError, match=r"model \((one|TypeError|'')\); continue") as raised:
+        load_weights(model, tmp_path / "model.weights.h5")
+    assert "\n" not in str(raised.value)
+
+
+def flip_a_byte(path):
+    """In the compressed data of an NPZ file's first array."""
+    content = bytearray(path.read_bytes())
+    names, extra = (int.from_bytes(content[at : at + 2], "little") for at in (26, 28))
+    content[30 + names + extra] ^= 0xFF
+    path.write_bytes(content)
+
+
+def array_in_place_of_archive(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+DAMAGES = [
+    flip_a_byte,
+    array_in_place_of_archive,
+    lambda path: os.truncate(path, 100),
+    lambda path: path.write_bytes(b""),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_compact_weights_are_named(damage, tmp_path, model):
+    path = tmp_path / "weights.npz"
+    save_compact_weights(model, path)
+    load_compact_weights(model, path)
+    damage(path)
+    with pytest.raises(InputError, match=r"weights\.npz: not readable as weights \(.+\); install"):
+        load_compact_weights(model, path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path, model):

@@ -44,21 +44,6 @@ def test_distribution_equals_counting_chords(images):
         np.testing.assert_allclose(horizontal, histogram(chords_of(image), 15), rtol=1e-15)
 
 
-def test_mean_length_equals_the_mean_over_chords(images):
-    mean = chords.mean_chord_length(images)
-    assert mean.shape == (12, 2)
-    assert mean.dtype == np.float64
-    for image, (vertical, horizontal) in zip(images, mean, strict=True):
-        assert vertical == pytest.approx(np.mean(chords_of(image.T) or [0]))
-        assert horizontal == pytest.approx(np.mean(chords_of(image) or [0]))
-
-
-def test_mean_length_is_the_mean_of_the_distribution(images):
-    distribution = chords.chord_length_distribution(images)
-    mean = distribution @ np.arange(1, 16)
-    np.testing.assert_allclose(chords.mean_chord_length(images), mean, rtol=1e-14)
-
-
 def test_distribution_equals_porespy(images):
     with warnings.catch_warnings():
         # PoreSpy is not ours to keep free of warnings.
@@ -92,7 +77,6 @@ def test_without_a_chord_all_is_zero(indicator):
     distribution = chords.chord_length_distribution(indicator)
     assert distribution.shape == (2, max(max(indicator.shape) - 2, 1))
     np.testing.assert_array_equal(distribution, 0)
-    np.testing.assert_array_equal(chords.mean_chord_length(indicator), 0)
 
 
 def test_stripes_have_chords_of_one_length_and_in_one_direction():
@@ -101,14 +85,12 @@ def test_stripes_have_chords_of_one_length_and_in_one_direction():
     vertical, horizontal = chords.chord_length_distribution(indicator)
     np.testing.assert_array_equal(vertical, 0)
     np.testing.assert_array_equal(horizontal, np.arange(1, 11) == 3)
-    np.testing.assert_array_equal(chords.mean_chord_length(indicator), [0, 3])
 
 
 def test_checkerboard_and_diagonal_have_chords_of_one_pixel():
     for indicator in (np.indices((8, 6)).sum(axis=0) % 2, np.eye(7)):
         distribution = chords.chord_length_distribution(indicator, max_length=3)
         np.testing.assert_array_equal(distribution, [[1, 0, 0]] * 2)
-        np.testing.assert_array_equal(chords.mean_chord_length(indicator), 1)
 
 
 def test_chords_of_a_square_with_a_hole():
@@ -118,7 +100,6 @@ def test_chords_of_a_square_with_a_hole():
     vertical, horizontal = chords.chord_length_distribution(indicator)
     np.testing.assert_allclose(horizontal, np.array([1, 0, 1, 0, 4, 0, 0]) / 6)
     np.testing.assert_allclose(vertical, np.array([0, 2, 0, 0, 4, 0, 0]) / 6)
-    np.testing.assert_allclose(chords.mean_chord_length(indicator), 24 / 6)
 
 
 def test_the_longest_chord_has_an_entry():
@@ -126,12 +107,12 @@ def test_the_longest_chord_has_an_entry():
     indicator[2, 1:-1] = 1
     _, horizontal = chords.chord_length_distribution(indicator)
     np.testing.assert_array_equal(horizontal, [0, 0, 0, 0, 0, 0, 1])
-    np.testing.assert_array_equal(chords.mean_chord_length(indicator), [1, 7])
 
 
 def test_an_entry_does_not_depend_on_the_longest_length(images):
     whole = chords.chord_length_distribution(images)
-    np.testing.assert_allclose(whole.sum(axis=-1), (chords.mean_chord_length(images) > 0) * 1.0)
+    # All chords have an entry; of the first image and the last, without any, all are 0.
+    np.testing.assert_allclose(whole.sum(axis=-1)[1:-1], 1)
     for max_length in (1, 2, 5):
         part = chords.chord_length_distribution(images, max_length)
         np.testing.assert_array_equal(part, whole[..., :max_length])
@@ -139,26 +120,24 @@ def test_an_entry_does_not_depend_on_the_longest_length(images):
     np.testing.assert_array_equal(longer, np.pad(whole, ((0, 0), (0, 0), (0, 25))))
 
 
-@pytest.mark.parametrize("measure", [chords.chord_length_distribution, chords.mean_chord_length])
-def test_transposing_swaps_the_directions(measure, images):
-    values = measure(images)
+def test_transposing_swaps_the_directions(images):
+    values = chords.chord_length_distribution(images)
     assert (values[:, 0] != values[:, 1]).any()
-    np.testing.assert_array_equal(measure(images.swapaxes(1, 2)), values[:, ::-1])
+    transposed = chords.chord_length_distribution(images.swapaxes(1, 2))
+    np.testing.assert_array_equal(transposed, values[:, ::-1])
 
 
-@pytest.mark.parametrize("measure", [chords.chord_length_distribution, chords.mean_chord_length])
-def test_images_of_a_stack_know_nothing_of_each_other(measure, images):
-    stacked = measure(images.reshape(3, 4, 14, 17))
+def test_images_of_a_stack_know_nothing_of_each_other(images):
+    stacked = chords.chord_length_distribution(images.reshape(3, 4, 14, 17))
     assert stacked.shape[:3] == (3, 4, 2)
-    expected = [measure(image) for image in images]
+    expected = [chords.chord_length_distribution(image) for image in images]
     np.testing.assert_array_equal(stacked, np.reshape(expected, stacked.shape))
-    assert len(measure(images[:0])) == 0
+    assert len(chords.chord_length_distribution(images[:0])) == 0
 
 
-@pytest.mark.parametrize("measure", [chords.chord_length_distribution, chords.mean_chord_length])
-def test_what_is_no_image_is_refused(measure):
+def test_what_is_no_image_is_refused():
     with pytest.raises(InputError, match=r"expected \(\.\.\., height, width\)"):
-        measure(np.zeros(5))
+        chords.chord_length_distribution(np.zeros(5))
 
 
 def test_a_length_below_one_pixel_is_refused(images):

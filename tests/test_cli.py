@@ -90,6 +90,7 @@ def test_version(capsys):
             "reproduce, export, data, benchmark.",
         ),
         (["--verison"], "No such option"),
+        (["generate", "x", "--count", str(10**9), "--out", "x.vti"], "range 1<=x<=1000000."),
         ([], "Usage:"),
     ],
 )
@@ -230,6 +231,16 @@ def test_renaming_names_the_target(tmp_path, command, capsys):
     assert capsys.readouterr().err.startswith(f"Error: Cannot use {tmp_path / 'folder'}:")
 
 
+def test_too_little_memory(command, capsys):
+    import numpy as np
+
+    command(lambda: np.zeros((10**7, 10**7)))
+    assert main(["fake"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Error: There is not enough memory (Unable to allocate 728. TiB")
+    assert error.endswith("ask for smaller or fewer images.\n") and error.count("\n") == 1
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])
 def test_a_defect_keeps_its_traceback(error, command):
     command(failing(error))
@@ -237,25 +248,50 @@ def test_a_defect_keeps_its_traceback(error, command):
         main(["fake"])
 
 
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_reader_that_leaves_is_no_error(lines):
+# Nobody reads what is printed
+
+
+def after_the_reader_has_left(body, *arguments, stderr=subprocess.PIPE, **options):
+    """What a process prints to stderr, and its exit code, whose command `fake` is this code."""
     code = (
-        "import click, sys, time; from cli.main import davegan, main\n"
+        "import click, sys; from cli.main import davegan, main; from cli.progress import Progress\n"
         "@davegan.command()\n"
         "def fake():\n"
         "    sys.stdin.read()\n"  # until the reader has left
-        f"    for _ in range({lines}): print('line')\n"
+        f"    {body}\n"
         "sys.exit(main(['fake']))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         cwd=ROOT,
     )
     process.stdout.close()
     process.stdin.close()
-    with process.stderr:
-        assert process.stderr.read() == b""
-    assert process.wait() in (0, 1)  # 1 is click's
+    said = b""
+    if process.stderr:
+        with process.stderr:
+            said = process.stderr.read()
+    return said, process.wait()
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+@pytest.mark.parametrize("stderr", [subprocess.PIPE, subprocess.STDOUT])
+def test_a_reader_that_leaves_is_neither_an_error_nor_success(lines, stderr):
+    body = f"[click.echo('line', err=i > 9) for i in range({lines})]"
+    assert after_the_reader_has_left(body, stderr=stderr) == (b"", 141)
+    assert after_the_reader_has_left(f"print({lines} * 'line')", stderr=stderr) == (b"", 141)
+
+
+@pytest.mark.parametrize("stderr", [subprocess.PIPE, subprocess.STDOUT])
+def test_a_training_goes_on_when_its_reader_leaves(stderr, tmp_path):
+    body = (
+        "progress = Progress(); progress.__enter__(); progress.start(5, 9, 1, ['3'])\n"
+        "    click.echo('to stdout'); click.echo('to stderr', err=True)\n"
+        "    open(sys.argv[1], 'x'); click.echo('trained')"
+    )
+    said, code = after_the_reader_has_left(body, tmp_path / "trained", stderr=stderr)
+    assert code == 0 and (tmp_path / "trained").exists()
+    assert said == (b"to stderr\n" if stderr == subprocess.PIPE else b"")

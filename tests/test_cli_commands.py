@@ -235,10 +235,14 @@ def desk(grains, tmp_path):
     iio.imwrite(tmp_path / "grey.png", np.arange(64 * 64).reshape(64, 64).astype(np.uint8))
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "half.yaml").write_text("data: {source: missing.png}\n")
-    (tmp_path / "broken").mkdir()
-    for name in ("config.yaml", "manifest.json"):
-        shutil.copy(grains.run / name, tmp_path / "broken" / name)
-    (tmp_path / "broken" / "manifest.json").write_text("{")
+    (tmp_path / "tb_logs" / "gone").mkdir(parents=True)
+    (tmp_path / "tb_logs" / "gone" / "events.out.tfevents.1").write_text("precious")
+    for folder, damaged in (("broken", "manifest"), ("hollow", "manifest"), ("bad", "evaluation")):
+        (tmp_path / folder).mkdir()
+        for name in ("config.yaml", "manifest.json"):
+            shutil.copy(grains.run / name, tmp_path / folder / name)
+        text = "{" if folder == "broken" else "{}"
+        (tmp_path / folder / f"{damaged}.json").write_text(text)
     return tmp_path
 
 
@@ -258,7 +262,10 @@ REFUSALS = [
     ("train --run-dir notes --resume", NO_RUN),
     ("generate broken --out a.npy", "broken/manifest.json: not readable as JSON"),
     ("export broken --out model", "broken/manifest.json: not readable as JSON"),
+    ("generate hollow --out a.npy", "hollow/manifest.json: data.name, data.digest"),
+    ("export bad --out model", "bad/evaluation.json: step, seed, filter"),
     ("train --config quickstart.yaml --run-dir runs/grains", "holds a run already; continue it"),
+    ("train --config quickstart.yaml --run-dir runs/gone", "tb_logs/gone: is the log of another"),
     ("train --config quickstart.yaml --run-dir notes", "holds something that is no run"),
     ("train --config quickstart.yaml --run-dir notes --overwrite", "something that is no run"),
     ("train --config quickstart.yaml --run-dir notes/a.txt", "is a file, expected a folder"),
@@ -318,7 +325,7 @@ def test_refused(command, words, desk, capsys, monkeypatch, tree):
 
 
 # The same with processes, for some of every kind.
-@pytest.mark.parametrize("index", range(0, len(REFUSALS), 6), ids=lambda index: REFUSALS[index][0])
+@pytest.mark.parametrize("index", range(0, len(REFUSALS), 12), ids=lambda index: REFUSALS[index][0])
 def test_refused_by_the_process(index, desk, davegan, no_tensorflow, tree):
     command, words = REFUSALS[index]
     before = tree(desk)

@@ -103,9 +103,13 @@ def test_mistakes_leave_nothing_behind(tmp_path):
         run("show", "grains", "--out", tmp_path / "a.png", "--image-size", 256, *small)
     result = run("show", "grains", "--out", tmp_path / "a.png", "--threshold", "mean")
     assert result.exit_code == 2
-    assert 'neither "otsu" nor a number' in result.output
+    assert "mean: expected otsu or a number" in result.output
+    with pytest.raises(InputError, match="--threshold and --phases contradict each other"):
+        run("show", "grains", "--out", tmp_path / "a.png", "--threshold", 50, "--phases", 2)
     assert list(tmp_path.iterdir()) == []
-    Image.fromarray(np.eye(64, dtype=np.uint8)).save(tmp_path / "mine.png")
+    Image.fromarray(np.arange(64 * 64).reshape(64, 64).astype(np.uint8)).save(tmp_path / "mine.png")
+    with pytest.raises(InputError, match=r"give --threshold .* or --phases"):
+        run("show", tmp_path / "mine.png", "--out", tmp_path / "a.png")
     before = (tmp_path / "mine.png").read_bytes()
     with pytest.raises(InputError, match="would replace"):
         run("show", tmp_path / "mine.png", "--out", tmp_path / "." / "mine.png")

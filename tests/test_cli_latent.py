@@ -336,6 +336,7 @@ REFUSALS = [
     (f"{TRAVERSE} --range -2 --out a.png", "finite number above 0, not -2.0"),
     (f"{TRAVERSE} --range nan --out a.png", "finite number above 0, not nan"),
     (f"{TRAVERSE} --range inf --out a.png", "finite number above 0, not inf"),
+    (f"{TRAVERSE} --range 1e39 --out a.png", "at most 100 standard deviations, not 1e+39"),
     (f"{TRAVERSE} --steps 1 --out a.png", "1 is not in the range"),
     (f"{INTERPOLATE} 1 2 --steps 1 --out a.png", "1 is not in the range"),
     (f"{EMBED} --count 2", "2 is not in the range"),
@@ -367,6 +368,13 @@ REFUSALS = [
     (f"{INTERPOLATE} 1 grey.png --out a.png", "how to part them into phases must be stated"),
     (f"{INTERPOLATE} 1 grey.png --threshold x --out a.png", "expected otsu or a number"),
     (f"{INTERPOLATE} 1 grey.png --threshold 3 --phases 2 --out a.png", "contradict each other"),
+    (f"{INTERPOLATE} 1 grey.png --threshold 300 --out a.png", "--threshold 300 leaves one phase"),
+    (f"{TRAVERSE} --image grey.png --out a.png", 'give --threshold ("otsu" or a value between'),
+    # a segmentation of nothing
+    (f"{TRAVERSE} --threshold 5 --out a.png", "--threshold 5.0: is for an image, and none is"),
+    (f"{TRAVERSE} --tile 0 --phases 2 --out a.png", "give one, or leave --phases out"),
+    (f"{TRAVERSE} --threshold 3 --phases 2 --out a.png", "contradict each other"),
+    (f"{INTERPOLATE} 1 tile:0 --threshold otsu --out a.png", "--threshold otsu: is for an image"),
     # outputs
     (f"{TRAVERSE}", "Missing option '--out'"),
     (f"{TRAVERSE} --out a.gif", "must be the name of a picture, ending in .png"),

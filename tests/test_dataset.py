@@ -29,6 +29,15 @@ def test_tiles_put_together_again_are_the_image_without_its_remainder(shape, sid
     )
 
 
+@pytest.mark.parametrize(
+    ("most", "kept"), [(1, [0]), (3, [0, 8, 15]), (16, range(16)), (99, range(16))]
+)
+def test_of_more_tiles_some_are_evenly_spread_ones(most, kept):
+    every = dataset.tile_positions((4, 64, 71), 32)
+    found = dataset.tile_positions((4, 64, 71), 32, most)
+    np.testing.assert_array_equal(found, every[list(kept)], strict=True)
+
+
 def test_alloy_has_the_sixteen_tiles_of_section_4_3():
     batches = dataset.BatchPositions((1, 256, 256), 64, "tiles", 4, seed=0)
     assert batches.samples_per_epoch == 16

@@ -341,9 +341,12 @@ def test_without_translation_no_image_is_moved(images, std):
 def test_statistics_are_matched_while_it_is_asked_for(images, weight):
     """Both of the samples as they are, untranslated."""
     plain, matching = make(), make(**{weight: 50.0})
+    material = np.linspace(0.1, 0.5, 40, dtype=np.float32).reshape(2, 20)
     draws = plain.draw(tf.constant(0, tf.int64), len(images))
     assert forward(matching, images) == forward(plain, images)
-    matching.material_statistics = np.linspace(0.1, 0.5, 40, dtype=np.float32).reshape(2, 20)
+    matching.matched_statistics = True
+    if weight == "lambda_statistics":
+        matching.material_statistics = material
     frozen = {"batch_statistics": False}
     before, after = (
         {k: float(v) for k, v in each.compute_losses(images, images, draws, **frozen).items()}
@@ -352,7 +355,7 @@ def test_statistics_are_matched_while_it_is_asked_for(images, weight):
     generated = plain.generator(draws.z_noise)
     terms = {
         "lambda_statistics": losses.statistics_loss(
-            losses.short_range_statistics(generated), matching.material_statistics
+            losses.short_range_statistics(generated), material
         ),
         "lambda_independence": losses.independence_loss(
             generated, draws.z_noise, images, plain.encode(images)[0]
@@ -370,6 +373,7 @@ def test_multipliers_of_statistics_move_and_count(images):
     model = make(lambda_statistics=50.0, statistics_rate=0.01)
     draws = model.draw(tf.constant(0, tf.int64), len(images))
     generated = losses.short_range_statistics(model.generator(draws.z_noise))
+    model.matched_statistics = True
     model.material_statistics = np.stack([np.full(20, 0.3), np.full(20, 0.02)]).astype(np.float32)
     found = [
         float(model.compute_losses(images, images, draws, batch_statistics=False)["generator_loss"])

@@ -1,5 +1,7 @@
 """The ellipses' cache: the same images as without it, and never a reason to fail."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -52,11 +54,26 @@ def test_others_are_drawn(cache, draws):
     assert len(list(cache.iterdir())) == 3
 
 
-@pytest.mark.parametrize("damage", [b"", b"no archive", None])
-def test_a_damaged_file_is_drawn_and_written_anew(cache, draws, damage):
+def flipped(content):
+    """With another first byte of the compressed pixels."""
+    start = 30 + sum(int.from_bytes(content[at : at + 2], "little") for at in (26, 28))
+    return content[:start] + bytes([content[start] ^ 0xFF]) + content[start + 1 :]
+
+
+def array(_):
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [lambda _: b"", lambda _: b"no archive", lambda content: content[:-200], flipped, array],
+)
+def test_a_damaged_file_is_drawn_and_written_anew(cache, draws, damaged):
     first = ellipse_cache.cached_ellipses(COUNT, 3)
     path = next(cache.iterdir())
-    path.write_bytes(path.read_bytes()[:-200] if damage is None else damage)
+    path.write_bytes(damaged(path.read_bytes()))
     same(ellipse_cache.cached_ellipses(COUNT, 3), first)
     same(ellipse_cache.cached_ellipses(COUNT, 3), first)
     assert len(draws) == 2

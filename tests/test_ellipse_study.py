@@ -155,7 +155,7 @@ def test_bad_betas_are_refused(betas, capsys):
 
 
 def test_figures_3_and_4(ellipses, tmp_path, monkeypatch, capsys):
-    """With one training copied for two values of β; what is missing would be trained."""
+    """With one training copied for two values of β, one of them measured; what is missing would be trained."""
     monkeypatch.chdir(tmp_path)
     # The copies are of another configuration than the command would train.
     monkeypatch.setattr(reproduction, "check_begun", lambda *arguments: None)
@@ -168,6 +168,8 @@ def test_figures_3_and_4(ellipses, tmp_path, monkeypatch, capsys):
         config.write_text(text.replace("count: 64", "count: 300"))
         manifest = json.loads((run / "manifest.json").read_text())
         _fit_data(manifest, run)
+    # The other is measured as all are, by a process.
+    assert main(["study", str(run)]) == 0
     arguments = ["--epochs", "3", "--betas", "0.1,1", "--resume"]
     assert main(["reproduce", "figure3", *arguments]) == 0, capsys.readouterr().err
     assert main(["reproduce", "figure4", *arguments]) == 0, capsys.readouterr().err

@@ -3,17 +3,22 @@
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from cli import export as command
+from cli import quiet_tensorflow
 from cli.main import main
-from davegan_tf import export_savedmodel
+from davegan_tf import explorer, export, export_savedmodel
 from davegan_tf.building import load_model
 from davegan_tf.davegan import DAVEGAN
-from davegan_tf.export_card import model_card
+from davegan_tf.errors import InputError
+from davegan_tf.evaluation_table import format_table
+from davegan_tf.export_card import model_card, scorecard_of
+from davegan_tf.export_check import check_export, format_checked
 from davegan_tf.packaged import MODELS
 from davegan_tf.run_folder import RunFolder
 
@@ -23,23 +28,41 @@ FOLDERS = [name for name, each in command.FORMATS.items() if not each.suffix]
 
 @pytest.fixture(scope="module", params=FOLDERS)
 def exported(request, tmp_path_factory):
-    """Name of the format and folder of the packaged composite's export."""
+    """Name of the format and folder of the packaged composite's export, and what its check found."""
     for package in command.FORMATS[request.param].packages:
         pytest.importorskip(package.replace("-", "_"), reason="the extra `export` is not installed")
     out = tmp_path_factory.mktemp(request.param) / "composite"
     arguments = ["export", "composite", "--format", request.param, "--out", str(out)]
-    assert main(arguments) == 0
-    return request.param, out
+    found = []
+
+    def check(*arguments, **options):
+        found.append(check_export(*arguments, **options))
+        return found[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "check_export", check)
+        assert main(arguments) == 0
+    return request.param, out, found[0]
 
 
 def test_a_packaged_model(exported):
-    _, out = exported
+    _, out, _ = exported
     assert [path.name for path in out.parent.iterdir()] == ["composite"]
     assert out.stat().st_mode & 0o777 == 0o755
 
 
+def test_it_is_as_near_as_readme_says(exported):
+    """The bounds of test_export_packaged.py."""
+    name, _, checked = exported
+    assert len(checked.differences) == 4
+    limit = 0.0 if name == "savedmodel" else 1e-5
+    assert [each for each in checked.differences if each.largest > limit] == []
+    moved = [each.moved for each in checked.differences if each.moved is not None]
+    assert len(moved) == 2 and max(moved) <= limit
+
+
 def test_the_card(exported):
-    _, out = exported
+    _, out, checked = exported
     card = (out / "README.md").read_text()
     for phrase in (
         "# composite\n\nDA-VEGAN trained on the micrograph `composite`, 256 × 256 pixels, ",
@@ -52,6 +75,7 @@ def test_the_card(exported):
         "- Licence of the training data: CC BY 4.0 (Li et al.",
         "in a process of its own, on 64 random inputs:",
         "\ngenerate probabilities ",
+        format_checked(checked),
         "E_rec",
         "autocovariance",
     ):
@@ -62,7 +86,7 @@ def test_the_card(exported):
 
 def test_the_card_s_example_runs(exported):
     """As its reader would: in a process of its own, beside the export."""
-    _, out = exported
+    _, out, _ = exported
     (example,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.S)
     result = re.search(r"^\(?(labels|probabilities)\b", example, re.M)[1]
     done = subprocess.run(
@@ -89,22 +113,38 @@ def test_pixel_size_and_a_run_without_scorecard(grains, tmp_path):
     assert "the built-in generator `grains`" in card
     assert "a pixel is of phase 1 from 0.5" in card
     assert "Licence of the training data: none needed: it is generated" in card
-    assert "Not measured yet: `python -m cli evaluate grains`" in card
+    assert f"Not measured yet: `python -m cli evaluate {grains.run}`" in card
 
 
-def test_a_stand_in_and_an_image_of_one_s_own(grains):
-    class Run(RunFolder):
-        def read_manifest(self):
-            manifest = super().read_manifest()
-            return manifest | {"data": manifest["data"] | changes}
+def test_an_image_of_one_s_own_that_is_called_like_a_material(tmp_path):
+    """It has neither the material's licence nor the paper's figures, in the card and in the explorer's page."""
+    shutil.copytree(MODELS / "alloy", tmp_path / "alloy")
+    run = RunFolder(tmp_path / "alloy")
+    card = model_card(run, DAVEGAN(), 36000, "kind", "use\n", "checked")
+    assert "CC BY 4.0" in card and "0 grain boundary" in card and "4.66e-03" in card
+    config = run.config.read_text("utf-8")
+    run.config.write_text(config.replace("source: alloy", "source: photos/alloy.png"), "utf-8")
+    card = model_card(run, DAVEGAN(), 36000, "kind", "use\n", "checked")
+    assert "the micrograph `alloy`" in card and "the owner of the image decides" in card
+    assert not any(phrase in card for phrase in ("CC BY", "0 grain boundary", "4.66e-03"))
+    told = explorer._description(run, DAVEGAN(), 36000)
+    assert "the owner of the image decides" in told["licence"]
+    assert told["material"] is None and "4.66e-03" not in told["scorecard"]
 
-    run, model = Run(grains.run), DAVEGAN()
-    changes = {"name": "grains", "stands_in_for": "alloy"}
-    assert "`grains`, in place of `alloy`" in model_card(run, model, 60, "kind", "use\n", "checked")
-    changes = {"name": "steel"}
-    card = model_card(run, model, 60, "kind", "use\n", "checked")
-    assert "the micrograph `steel`" in card
-    assert "the owner of the image decides" in card
+
+def test_a_scorecard_of_another_step_or_of_filtered_samples_is_not_the_export_s(tmp_path):
+    shutil.copytree(MODELS / "alloy", tmp_path / "alloy")
+    run = RunFolder(tmp_path / "alloy")
+    assert "256 samples of the prior" in scorecard_of(run, 36000)
+    assert scorecard_of(run, 40000) is None
+    evaluation = run.read_evaluation()
+    run.evaluation.write_text(json.dumps(evaluation | {"filter": 3}))
+    assert scorecard_of(run, 36000) is None
+    table = format_table(run.read_evaluation())
+    assert "256 samples of the prior, after a majority filter of size 3" in table
+    run.evaluation.write_text("{}")
+    with pytest.raises(InputError, match=r"evaluation\.json: step, .* missing"):
+        scorecard_of(run, 36000)
 
 
 def test_another_precision_is_told(grains):
@@ -119,6 +159,15 @@ def test_another_precision_is_told(grains):
 # Mistakes and failures
 
 
+@pytest.fixture
+def full(tmp_path):
+    """A folder with the folder `full`, which must not be lost."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").write_text("x")
+    yield tmp_path
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["full", "precious"]
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -128,13 +177,21 @@ def test_another_precision_is_told(grains):
         (["--out", "new", "--format", "pickle"], "'pickle' is not one of"),
     ],
 )
-def test_mistakes(davegan, no_tensorflow, tmp_path, options, message):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "precious").write_text("x")
-    done = davegan("export", "alloy", *options, cwd=tmp_path, env=no_tensorflow)
+def test_mistakes(full, options, message, monkeypatch, capsys):
+    def too_early(*_):
+        raise RuntimeError("TensorFlow would have been imported")
+
+    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", too_early)
+    monkeypatch.chdir(full)
+    assert main(["export", "alloy", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+# The last of them to be told, by a process.
+def test_a_mistake_is_told_without_tensorflow(full, davegan, no_tensorflow):
+    done = davegan("export", "alloy", "--out", "full", cwd=full, env=no_tensorflow)
     assert done.returncode == 2
-    assert message in done.stderr and "Traceback" not in done.stderr
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["full", "precious"]
+    assert "exists already" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["onnx", "litert"])

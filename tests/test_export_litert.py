@@ -1,5 +1,6 @@
 """LiteRT files in the runtime of their users, beside Keras; exact and quantised."""
 
+import functools
 import io
 import re
 from contextlib import redirect_stdout
@@ -49,34 +50,39 @@ def test_the_same_numbers_as_keras():
                 np.testing.assert_allclose(found[name], own, rtol=0, atol=1e-5, err_msg=name)
 
 
-@pytest.fixture(scope="module", params=["grains", "three_phases"])
-def exported(request, tmp_path_factory):
-    """Folder and output of `export`, without and with quantisation."""
-    home, said = tmp_path_factory.mktemp("litert"), {}
-    run = str(request.getfixturevalue(request.param).run)
-    for name, options in (("exact", []), ("quantized", ["--quantize"])):
-        output = io.StringIO()
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    """``export(run, *options)``: the folder of a run's export and the lines that `export` printed; made once."""
+
+    @functools.cache
+    def make(run, *options):
+        out, output = tmp_path_factory.mktemp("litert") / "exported", io.StringIO()
         with redirect_stdout(output):
-            out = str(home / name)
-            assert main(["export", run, "--format", "litert", *options, "--out", out]) == 0
-        assert {path.name for path in (home / name).iterdir()} == {"README.md", "model.tflite"}
-        said[name] = re.findall(r"^(\w+ \w+) +(\S+) +(\S+) +\S+ *(\S*)$", output.getvalue(), re.M)
-    return home, said
+            arguments = ["export", str(run), "--format", "litert", *options, "--out", str(out)]
+            assert main(arguments) == 0
+        assert {path.name for path in out.iterdir()} == {"README.md", "model.tflite"}
+        said = output.getvalue()
+        return out, re.findall(r"^(\w+ \w+) +(\S+) +(\S+) +\S+ *(\S*)$", said, re.M)
+
+    return make
 
 
-def test_export(exported):
-    _, said = exported
-    assert len(said["exact"]) == 4
-    assert all(float(largest) <= 1e-5 for _, largest, *_ in said["exact"])
+@pytest.mark.parametrize("name", ["grains", "three_phases"])
+def test_export(name, export, request):
+    _, said = export(request.getfixturevalue(name).run)
+    assert len(said) == 4
+    assert all(float(largest) <= 1e-5 for _, largest, *_ in said)
 
 
-def test_quantised_is_small_and_says_its_error(exported):
-    home, said = exported
-    sizes = [(home / name / "model.tflite").stat().st_size for name in ("exact", "quantized")]
+@pytest.mark.parametrize("name", ["grains", pytest.param("three_phases", marks=pytest.mark.slow)])
+def test_quantised_is_small_and_says_its_error(name, export, request):
+    run = request.getfixturevalue(name).run
+    (exact, _), (quantised, said) = export(run), export(run, "--quantize")
+    sizes = [(folder / "model.tflite").stat().st_size for folder in (exact, quantised)]
     assert sizes[1] < 0.35 * sizes[0]
-    errors = {name: (float(largest), float(mean)) for name, largest, mean, _ in said["quantized"]}
+    errors = {name: (float(largest), float(mean)) for name, largest, mean, _ in said}
     # Weights of eight bits have an error of at most 1/254 of the largest in their channel.
     assert 1e-4 < errors["encode z_mean"][0] < 0.1
     assert errors["generate probabilities"][0] > 1e-5
-    assert "weights quantised to eight bits" in (home / "quantized" / "README.md").read_text()
-    assert "quantised" not in (home / "exact" / "README.md").read_text().split("## Checked")[0]
+    assert "weights quantised to eight bits" in (quantised / "README.md").read_text()
+    assert "quantised" not in (exact / "README.md").read_text().split("## Checked")[0]

@@ -187,7 +187,9 @@ def c_program(tmp_path_factory):
     return folder / "generate"
 
 
-@pytest.mark.parametrize("seed", [0, 11])
+@pytest.mark.parametrize(
+    ("deployed", "seed"), [("grains", 0), ("three_phases", 11)], indirect=["deployed"]
+)
 def test_the_c_program_makes_what_generate_writes(c_program, deployed, seed, tmp_path):
     run, *_, folder = deployed
     command = [c_program, folder / "model", str(seed)]

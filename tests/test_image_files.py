@@ -117,6 +117,24 @@ def test_label_colours_of_equal_luminance_are_refused(tmp_path):
     refused(write(tmp_path / "a.npy", colours), "3 colours of which some are equally bright")
 
 
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("compression", ["lzw", "deflate", "packbits", "zstd"])
+@pytest.mark.parametrize("array", [GREY8, GREY16], ids=["8", "16"])
+def test_compression_of_tiff_changes_nothing(tmp_path, array, compression, photometric):
+    plain, packed = tmp_path / "plain.tif", tmp_path / "packed.tif"
+    tifffile.imwrite(plain, array, photometric=photometric)
+    tifffile.imwrite(packed, array, photometric=photometric, compression=compression)
+    image = read_image(packed)
+    np.testing.assert_array_equal(image.values, read_image(plain).values)
+    assert image.values.dtype == array.dtype and image.notes == read_image(plain).notes
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_lzw"])
+def test_compressed_tiff_of_two_values(tmp_path, compression):
+    Image.fromarray(GREY8 > 99).save(tmp_path / "a.tif", compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").values, GREY8 > 99)
+
+
 def test_tiff_variants(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, GREY8, photometric="miniswhite")  # 0 is shown white

@@ -336,6 +336,40 @@ def test_the_difference_of_statistics_in_closed_form():
         losses.statistics_loss(tf.constant(generated[:1]), tf.constant(material))
 
 
+def of_one(loss, *shapes):
+    """A loss and its gradient for a batch of one whose size is unknown when it is traced, as ``fit`` may end with."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32) for shape in shapes])
+    def both(*batches):
+        with tf.GradientTape() as tape:
+            tape.watch(batches)
+            value = loss(*batches)
+        return value, tape.gradient(value, batches)
+
+    rng = np.random.default_rng(5)
+    return both(*(tf.constant(rng.random((1, *shape)), tf.float32) for shape in shapes))
+
+
+def test_one_image_has_no_pairs():
+    """No part in the loss then, rather than NaN in all weights."""
+    material = np.array([[0.5, 0.2], [0.04, 0.01]], np.float32)
+    multipliers = np.array([0.1, -0.2], np.float32)
+    for found in (
+        of_one(lambda x: losses.statistics_loss(x, material), [2]),
+        of_one(lambda x: losses.statistics_loss(x, material, multipliers), [2]),
+        of_one(losses.independence_loss, [6, 5, 1], [7], [6, 5, 1], [7]),
+    ):
+        for value in tf.nest.flatten(found):
+            np.testing.assert_allclose(value, 0, atol=1e-6)
+
+
+def test_normality_of_one_code_is_its_distance_from_the_prior():
+    value, (slope,) = of_one(losses.normality_loss, [5])
+    assert np.isfinite(value)
+    # Towards the origin.
+    assert np.isfinite(slope).all() and np.all(slope > 0)
+
+
 def test_multipliers_in_closed_form():
     """They grow by the rate times the mean difference, up to the material's standard deviation."""
     material = np.array([[0.5, 0.2], [0.04, 0.01]])

@@ -184,6 +184,17 @@ def test_moving_normalization_updates_and_then_uses_the_moving_statistics(inputs
     np.testing.assert_array_equal(layer(inputs, training=False), got)
 
 
+@pytest.mark.parametrize("kind", [BatchRenormalization, MovingNormalization])
+def test_moving_statistics_have_all_digits_in_mixed_precision(kind, inputs):
+    layer = make(kind, momentum=0.0, dtype="mixed_bfloat16")
+    half = tf.cast(inputs, tf.bfloat16)
+    assert layer(half, training=True).dtype == tf.bfloat16
+    seen = tf.cast(half, tf.float32).numpy()
+    mean, variance = statistics(layer)
+    np.testing.assert_allclose(mean, seen.mean(axis=AXES), rtol=1e-5)
+    np.testing.assert_allclose(variance, seen.var(axis=AXES), rtol=1e-5)
+
+
 def test_no_gradient_flows_through_the_moving_statistics(inputs, rng):
     upstream = rng.normal(size=SHAPE).astype("float32")
     layer = make(MovingNormalization, momentum=0.5)

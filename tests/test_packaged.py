@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import without_curves
 
 from cli.main import main
 from davegan_tf import packaged
@@ -20,7 +21,8 @@ def models(grains, tmp_path_factory):
     """A folder of packaged models with one, `steel`, made of the tiny run."""
     home = tmp_path_factory.mktemp("packaged")
     shutil.copytree(grains.run, home / "run")
-    assert main(["evaluate", str(home / "run"), "--count", "8"]) == 0
+    with without_curves():
+        assert main(["evaluate", str(home / "run"), "--count", "8"]) == 0
     packaged.package(RunFolder(home / "run"), "steel", home / "models")
     return home / "models"
 
@@ -77,7 +79,7 @@ def test_nothing_tells_where_it_was_made(models, grains):
             assert str(grains.home) not in path.read_text()
 
 
-def test_generate_and_evaluate_by_name(installed, grains, tmp_path, capsys, tree):
+def test_generate_and_evaluate_by_name(installed, grains, no_curves, capsys, tree):
     before = tree(installed)
     assert main(["generate", "steel", "--out", "by_name.npy"]) == 0
     assert main(["generate", str(grains.run), "--out", "by_run.npy"]) == 0
@@ -85,7 +87,15 @@ def test_generate_and_evaluate_by_name(installed, grains, tmp_path, capsys, tree
     assert main(["evaluate", "steel", "--count", "8"]) == 0
     assert "wrote evaluations/steel/evaluation.json" in capsys.readouterr().out
     assert json.loads(Path("evaluations/steel/evaluation.json").read_text())["step"] == 60
-    assert main(["export", "steel", "--out", "exported"]) == 0
+    assert tree(installed) == before
+
+
+def test_export_by_name(installed, tree):
+    # The format whose check is the quickest.
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra `export` is not installed")
+    before = tree(installed)
+    assert main(["export", "steel", "--format", "onnx", "--out", "exported"]) == 0
     assert tree(installed) == before
 
 

@@ -147,12 +147,6 @@ def page(grains):
 
 
 @pytest.fixture
-def no_curves(monkeypatch):
-    """Curves take most of the time, and most tests are about something else."""
-    monkeypatch.setattr(report.statistic_curves, "statistic_panels", lambda *args, **options: [])
-
-
-@pytest.fixture
 def history(tmp_path):
     path = tmp_path / "runs" / "history.csv"
     path.parent.mkdir()

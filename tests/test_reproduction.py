@@ -7,26 +7,61 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from conftest import settings
 
+from cli import quiet_tensorflow
 from cli.main import main
 from cli.reproduce import _commands
-from davegan_tf import ablation, registry, reproduction, table4
+from davegan_tf import (
+    ablation,
+    beta_study,
+    checkpoints,
+    packaged,
+    registry,
+    reproduction,
+    table4,
+)
 from davegan_tf.config import load_config
+from davegan_tf.errors import InputError
 from davegan_tf.reproduction import Job, JobFailed, run_all
 from davegan_tf.run_folder import RunFolder
 
+DATA = {"name": "ellipses", "digest": "", "n_phases": 2, "shape": [], "stands_in_for": None}
 ARGUMENTS = ("reproduce", "table4", "--materials", "checkerboard", "--presets", "best")
 
 
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory, davegan):
+def interrupted(tmp_path_factory, shell):
+    """Working directory, options, and what was seen of a reproduction that was ended by a signal."""
     home = tmp_path_factory.mktemp("reproduced")
-    values = settings(training__epochs=2, training__recalibrate="false")
-    done = davegan(*ARGUMENTS, "--count", 8, *values, cwd=home)
+    values = settings(training__recalibrate="false", training__checkpoint_every=1000)
+    command = [sys.executable, "-m", "cli", *ARGUMENTS, "--count", "8", *values]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    folder = RunFolder(home / "runs" / "table4" / "best-checkerboard-0")
+    give_up = time.monotonic() + 120
+    with subprocess.Popen(command, cwd=home, env=shell(), **pipes) as process:
+        while not folder.history.is_file() or len(folder.history.read_text().splitlines()) < 3:
+            assert process.poll() is None and time.monotonic() < give_up, process.communicate()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    (checkpoint,) = folder.checkpoints.glob("*.index")
+    step = int(checkpoint.stem.removeprefix("ckpt-"))
+    finished = folder.read_manifest()["finished"]
+    seen = SimpleNamespace(code=process.returncode, said=said, step=step, finished=finished)
+    return home, values, seen
+
+
+@pytest.fixture(scope="session")
+def reproduced(interrupted, davegan):
+    """The same, gone on with to the end: working directory, options, the process."""
+    home, values, seen = interrupted
+    values = [*values, "--set", f"training.epochs={seen.step // 4 + 2}"]
+    done = davegan(*ARGUMENTS, "--count", 8, *values, "--resume", cwd=home)
     assert done.returncode == 0, done.stderr
     return home, values, done
 
@@ -105,10 +140,22 @@ def test_a_study_by_hand_is_not_taken_for_the_run_s(tmp_path):
     folder = job.folder(tmp_path)
     folder.path.mkdir()
     folder.config.write_text("seed: 0\n")
-    folder.write_manifest(finished=True, step=100)
+    folder.write_manifest(finished=True, step=100, data=DATA)
     for found, wanted in (({}, True), ({"step": 40}, False), ({"seed": 5}, False)):
         folder.study.write_text(json.dumps({"step": 100, "seed": 0} | found))
         assert job.finished(tmp_path) is wanted
+    # What is damaged is measured again.
+    for damaged in ("{", "{}"):
+        folder.study.write_text(damaged)
+        assert not job.finished(tmp_path)
+
+
+def test_copies_of_run_folders_are_no_runs(tmp_path):
+    for name in ("best-alloy-10", "best-alloy-2", "best-alloy-2-old", "best-alloy-x", "best-alloy"):
+        (tmp_path / name).mkdir()
+    assert reproduction.seeds_of(tmp_path, "best-alloy") == [2, 10]
+    (tmp_path / "beta=1-epochs=8-0-old").mkdir()
+    assert beta_study.finished(tmp_path) == []
 
 
 def test_a_trained_run_without_figures_draws_them(reproduced, tmp_path):
@@ -131,9 +178,13 @@ def test_runs_of_another_configuration_and_logs_of_others_are_left_alone(
     home, values, _ = reproduced
     shutil.copytree(home, tmp_path / "copy")
     before = (tmp_path / "copy" / "docs" / "results" / "table4.json").read_bytes()
+    run = RunFolder(home / "runs" / "table4" / "best-checkerboard-0")
+    epochs = run.read_config().training.epochs
     cases = {
         ("--resume", "--set", "model.beta=3"): "belongs to another configuration",
-        ("--resume", "--set", "training.epochs=3"): "is finished with training.epochs 2, not 3",
+        (
+            *("--resume", "--set", f"training.epochs={epochs + 1}"),
+        ): f"is finished with training.epochs {epochs}, not {epochs + 1}",
         ("--runs", "runs/second"): "tb_logs/best-checkerboard-0: is the log of another run",
     }
     for changes, words in cases.items():
@@ -159,7 +210,7 @@ def test_a_run_that_was_hardly_begun_begins_anew(tmp_path, monkeypatch):
     job = table4.job("best", "checkerboard", 0)
     folder = job.folder(tmp_path)
     folder.path.mkdir()
-    folder.config.write_text("seed: 0\n")  # killed before the manifest was there
+    folder.write_manifest(data=DATA)  # killed before the config was there
     said = []
     processes = SimpleNamespace(run=lambda *arguments: said.append(arguments))
     reproduction.run_job(job, tmp_path, 8, processes)
@@ -183,30 +234,15 @@ def test_results_of_other_materials_stay_in_the_table(reproduced, tmp_path, dave
     }
 
 
-def test_interrupted_it_saves_and_goes_on(tmp_path):
-    values = settings(training__checkpoint_every=1000, training__evaluate_every="null")
-    command = [sys.executable, "-m", "cli", *ARGUMENTS, "--count", "8", *values]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=tmp_path, **pipes)
-    folder = RunFolder(tmp_path / "runs" / "table4" / "best-checkerboard-0")
-    give_up = time.monotonic() + 120
-    while not folder.history.is_file() or len(folder.history.read_text().splitlines()) < 3:
-        assert process.poll() is None and time.monotonic() < give_up, process.communicate()
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Go on with --resume" in said and "Traceback" not in said
-    assert not folder.read_manifest()["finished"]
-    (checkpoint,) = folder.checkpoints.glob("*.index")
-    step = int(checkpoint.stem.removeprefix("ckpt-"))
-    assert step > 0
-    epochs = ("--set", f"training.epochs={step // 4 + 2}")
-    again = [*command, "--resume", *epochs]
-    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_interrupted_it_saves_and_goes_on(interrupted, reproduced):
+    home, _, seen = interrupted
+    assert seen.code == 130
+    assert "Go on with --resume" in seen.said and "Traceback" not in seen.said
+    assert not seen.finished
+    assert seen.step > 0
+    folder = RunFolder(home / "runs" / "table4" / "best-checkerboard-0")
     assert folder.read_manifest()["finished"]
-    assert folder.read_manifest()["step"] == 4 * (step // 4 + 2)
+    assert folder.read_manifest()["step"] == 4 * (seen.step // 4 + 2)
     rows = [int(row.split(",")[0]) for row in folder.history.read_text().splitlines()[1:]]
     assert rows == sorted(set(rows))
 
@@ -215,16 +251,24 @@ def test_interrupted_it_saves_and_goes_on(tmp_path):
     ("arguments", "message"),
     [
         (["--materials", "aloy"], "did you mean alloy?"),
+        (["--materials", ","], 'there is no ""'),
         (["--presets", "worst"], "there are best, paper"),
         (["--seeds", "0,x"], '"0,x" is no list of seeds'),
         (["--set", "model.beat=1"], "model.beta"),
     ],
 )
-def test_mistakes_are_refused_at_once(arguments, message, tmp_path, davegan, no_tensorflow):
-    done = davegan("reproduce", "table4", *arguments, cwd=tmp_path, env=no_tensorflow)
+def test_mistakes_are_refused(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "table4", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistakes_are_refused_at_once(tmp_path, davegan, no_tensorflow):
+    arguments = ("reproduce", "table4", "--set", "model.beat=1")
+    done = davegan(*arguments, cwd=tmp_path, env=no_tensorflow)
     assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "model.beta" in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -376,15 +420,59 @@ def test_ablation_end_to_end(tmp_path, davegan):
 # models
 
 
-def test_packaged_models_are_made_of_the_runs(reproduced, tmp_path, davegan):
+def test_packaged_models_are_made_of_the_runs(reproduced, tmp_path, monkeypatch, capsys):
     home, _, _ = reproduced
+    monkeypatch.chdir(tmp_path)
     made = ("reproduce", "models", "--out", "models")
-    done = davegan(*made, "--runs", home / "runs" / "table4", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "checkerboard: seed 0" in done.stdout
+    assert main([*made, "--runs", str(home / "runs" / "table4")]) == 0
+    assert "checkerboard: seed 0" in capsys.readouterr().out
     folder = tmp_path / "models" / "checkerboard"
     assert (folder / "weights.npz").is_file()
     assert "generated" in (folder / "README.md").read_text()
-    done = davegan(*made, "--runs", tmp_path / "none", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "holds no finished run" in done.stderr
+    assert main([*made, "--runs", "none"]) == 2
+    assert "holds no finished run" in capsys.readouterr().err
+
+
+@pytest.fixture
+def in_a_copy(reproduced, tmp_path, monkeypatch):
+    home, _, _ = reproduced
+    shutil.copytree(home, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", lambda *_: pytest.fail("too late"))
+
+
+def test_a_packaged_model_replaces_nothing_else(in_a_copy, tree, capsys):
+    shutil.copytree("runs/table4/best-checkerboard-0", "runs/checkerboard")
+    before = tree(Path("runs"))
+    assert main(["reproduce", "models", "--out", "runs"]) == 2
+    assert "runs/checkerboard: holds something that is no packaged model" in capsys.readouterr().err
+    assert tree(Path("runs")) == before
+
+
+def test_a_material_without_a_run_is_named(in_a_copy, capsys):
+    assert main(["reproduce", "models", "--materials", "checkerboard,alloy", "--out", "made"]) == 2
+    assert "runs/table4: holds no finished run of alloy" in capsys.readouterr().err
+    assert not Path("made").exists()
+
+
+def test_the_packaged_model_stays_if_another_can_not_be_made(in_a_copy, monkeypatch, tree):
+    run = RunFolder("runs/table4/best-checkerboard-0")
+    path = packaged.package(run, "checkerboard", Path("models"))
+    before = tree(path)
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_compact_weights", full)
+    with pytest.raises(OSError, match="No space left"):
+        packaged.package(run, "checkerboard", Path("models"))
+    assert tree(path) == before and [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_damaged_evaluations_are_made_again_or_named(in_a_copy, capsys):
+    run = RunFolder("runs/table4/best-checkerboard-0")
+    for damaged, said in {"{": "not readable as JSON", "{}": "missing"}.items():
+        run.evaluation.write_text(damaged)
+        assert not table4.job("best", "checkerboard", 0).finished(Path("runs/table4"))
+        with pytest.raises(InputError, match=rf"evaluation\.json: .*{said}"):
+            run.read_evaluation()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from davegan_tf import files, run_folder
 from davegan_tf.config import load_config
 from davegan_tf.errors import InputError
 from davegan_tf.micrographs import load_from_config
@@ -19,7 +20,10 @@ def config():
 
 
 MANIFEST = {
-    "data": {"name": "grains", "origin": "generated", "digest": "abc", "stands_in_for": None}
+    "data": {
+        **{"name": "grains", "origin": "generated", "digest": "abc", "stands_in_for": None},
+        **{"n_phases": 2, "shape": [1, 256, 256]},
+    }
 }
 
 
@@ -27,8 +31,7 @@ MANIFEST = {
 def run(tmp_path, config):
     run = RunFolder(tmp_path / "runs" / "first")
     with run.lock():
-        run.create(config)
-        run.write_manifest(**MANIFEST)
+        run.create(config, MANIFEST)
     return run
 
 
@@ -37,8 +40,8 @@ def test_what_it_holds_reads_back(run, config):
     assert run.name == "first"
     assert run.read_config() == config
     assert run.read_manifest() == MANIFEST
-    run.write_manifest(finished=True, data={})
-    assert run.read_manifest() == {"data": {}, "finished": True}
+    run.write_manifest(finished=True, seed=3)
+    assert run.read_manifest() == {**MANIFEST, "finished": True, "seed": 3}
 
 
 def test_name_of_the_working_directory(run, monkeypatch):
@@ -73,9 +76,15 @@ def test_require(tmp_path, run):
 
 
 def test_a_damaged_manifest_or_config_is_named(run):
-    run.manifest.write_text('{"data": ')
-    with pytest.raises(InputError, match=r"manifest\.json: not readable as JSON"):
-        run.read_manifest()
+    for damaged, said in {
+        b'{"data": ': "not readable as JSON",
+        b"\xff": "not readable as JSON",
+        b"[]": "data.name, data.digest, data.n_phases, data.shape, data.stands_in_for missing",
+        b'{"data": null}': "data.name, data.digest",
+    }.items():
+        run.manifest.write_bytes(damaged)
+        with pytest.raises(InputError, match=rf"manifest\.json: {said}"):
+            run.read_manifest()
     run.config.write_text("data: [")
     with pytest.raises(InputError, match=r"config\.yaml"):
         run.read_config()
@@ -86,7 +95,7 @@ def test_a_new_run_needs_a_free_folder(tmp_path, run, config):
     (tmp_path / "empty").mkdir()
     RunFolder(tmp_path / "empty").check_free()
     with pytest.raises(InputError, match="holds a run already; continue it with --resume"):
-        run.create(config)
+        run.create(config, MANIFEST)
     with pytest.raises(InputError, match="is a file, expected a folder"):
         RunFolder(run.config).check_free(overwrite=True)
 
@@ -95,21 +104,56 @@ def test_a_new_run_needs_a_free_folder(tmp_path, run, config):
 def test_overwrite_spares_what_is_no_run(name, tmp_path, config):
     (tmp_path / name).write_text("precious")
     with pytest.raises(InputError, match="holds something that is no run"):
-        RunFolder(tmp_path).create(config, overwrite=True)
+        RunFolder(tmp_path).create(config, MANIFEST, overwrite=True)
     assert (tmp_path / name).read_text() == "precious"
 
 
-def test_overwrite_clears_the_old_run(run, config):
+def test_overwrite_clears_the_old_run(run, config, tmp_path):
     run.checkpoints.mkdir()
     for file in (run.checkpoints / "ckpt-1.index", run.weights, run.history, run.evaluation):
         file.write_text("old")
-    run.create(config, overwrite=True)
-    assert {path.name for path in run.path.iterdir()} <= {"config.yaml", ".lock"}
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (run.path / "elsewhere").symlink_to(scratch)
+    run.create(config, {**MANIFEST, "seed": 1}, overwrite=True)
+    assert {path.name for path in run.path.iterdir()} - {".lock"} == {
+        "config.yaml",
+        "manifest.json",
+    }
+    assert run.read_manifest() == {**MANIFEST, "seed": 1}
+    assert scratch.is_dir()
+
+
+@pytest.mark.parametrize("write", range(2))
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_start_that_is_killed_leaves_what_can_be_started(
+    write, overwrite, tmp_path, run, config, monkeypatch
+):
+    again = run if overwrite else RunFolder(tmp_path / "new")
+    again.path.mkdir(exist_ok=True)
+    writes = []
+
+    def dies(path, text):
+        if len(writes) == write:
+            raise KeyboardInterrupt
+        writes.append(path)
+        files.write_text(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "write_text", dies)
+        with pytest.raises(KeyboardInterrupt):
+            again.create(config, MANIFEST, overwrite=overwrite)
+    again.create(config, MANIFEST, overwrite=overwrite)
+    assert again.read_config() == config
 
 
 @pytest.mark.parametrize("key", FREE_TO_CHANGE)
 def test_what_may_differ_when_resumed(key, run):
-    value = "other" if key == "name" else 7
+    values = {
+        **{"name": "other", "data.unit": "µm", "data.offline_fallback": "null"},
+        "training.recalibrate": "false",
+    }
+    value = values.get(key, 7)
     run.check_same(load_config("quickstart.yaml", [f"{key}={value}"]))
 
 

@@ -117,35 +117,6 @@ def test_resampled_mean_leaves_out_an_image_and_its_own_copy():
     assert similarity.mean_distance(distances[:1, :1]) is None
 
 
-def test_diversity_of_real_crops_is_1_and_of_constant_samples_0():
-    micrographs = material()
-    places = random_places(micrographs, 60, 16, seed=0)
-    crops = cut(micrographs, places, 16)
-    others = cut(micrographs, random_places(micrographs, 60, 16, seed=1), 16)
-    assert similarity.diversity(crops, crops)["value"] == 1
-    assert similarity.diversity(others, crops, places)["value"] == pytest.approx(1, abs=0.1)
-    assert similarity.diversity(np.ones_like(crops), crops, places)["value"] == 0
-
-
-def test_diversity_counts_disjoint_pairs_of_crops_only():
-    crops = np.stack([np.full((2, 2), label) for label in (0, 0, 1)])
-    samples = np.array([[[0, 0], [0, 0]], [[0, 0], [1, 1]], [[1, 1], [1, 1]]])
-    mean = (0.5 + 0.5 + 1) / 3
-    result = similarity.diversity(samples, crops)
-    assert result == pytest.approx({"value": mean * 1.5, "distance": mean, "real_distance": 2 / 3})
-    result = similarity.diversity(samples, crops, [(0, 0, 0), (0, 1, 1), (0, 9, 9)])
-    assert result == pytest.approx({"value": mean, "distance": mean, "real_distance": 1})
-
-
-def test_diversity_is_none_where_it_is_undefined():
-    crops = noise(shape=(3, 4, 4))
-    assert similarity.diversity(crops[:1], crops)["value"] is None
-    assert similarity.diversity(crops, crops, [(0, 0, 0)] * 3)["value"] is None
-    alike = np.zeros((3, 4, 4), np.uint8)
-    assert similarity.diversity(crops, alike)["value"] is None
-    assert similarity.diversity(alike, alike)["value"] == 1
-
-
 @pytest.mark.parametrize("relative", [False, True])
 def test_coverage_is_that_of_plain_loops(relative):
     micrographs = material(64)
@@ -331,7 +302,7 @@ def test_renamed_phases_change_nothing(n_phases):
         (
             *similarity.nearest_places(x, m, n_phases),
             *similarity.coverage(x, cut(m, places, SIDE), places, relative=True)[1:],
-            list(similarity.diversity(x, cut(m, places, SIDE), places).values()),
+            similarity.mean_distance(similarity.pairwise_distances(x, x)),
         )
         for x, m in ((images, micrographs), (names[images], names[micrographs]))
     ]
@@ -446,8 +417,13 @@ def test_copies_from_alloy_are_told_from_real_crops():
         assert share < 0.15
     assert similarity.memorisation(copied.relative, real.relative)["share"] > 0.9
     # Whether overlapping crops count makes little difference.
-    all_pairs, disjoint = (similarity.diversity(crops, crops, p) for p in (None, places))
-    assert all_pairs["real_distance"] == pytest.approx(disjoint["real_distance"], rel=0.05)
+    distances, disjoint = (
+        similarity.pairwise_distances(crops, crops),
+        ~similarity.overlapping(places, places, 64),
+    )
+    assert similarity.mean_distance(distances) == pytest.approx(
+        similarity.mean_distance(distances, counted=disjoint), rel=0.05
+    )
 
 
 @pytest.mark.parametrize(
@@ -460,7 +436,6 @@ def test_copies_from_alloy_are_told_from_real_crops():
         (lambda x, m: similarity.nearest_places(x, m, 2, [(0, 0, 0)]), r"3 images need a place"),
         (lambda x, m: similarity.coverage(x, x, [(0, 0)] * 3), r"a place each, not \(3, 2\)"),
         (lambda x, m: similarity.coverage(x, x, [(0, 0, 0)] * 3, [(0, 0, 0)]), "place each"),
-        (lambda x, m: similarity.diversity(x, x, [(0, 0, 0)]), "3 images need a place each"),
         (lambda x, m: similarity.pairwise_distances(x, x[:, 1:]), "do not fit"),
     ],
 )

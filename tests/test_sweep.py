@@ -9,7 +9,8 @@ import shutil
 import pytest
 from conftest import settings
 
-from davegan_tf import sweep
+from cli.main import main
+from davegan_tf import registry, sweep
 from davegan_tf.config import Config, load_config
 from davegan_tf.errors import InputError
 from davegan_tf.run_folder import RunFolder
@@ -152,12 +153,14 @@ def test_a_sweep_has_a_limit():
             "begun: exists already; go on with --resume",
         ),
         (["--vary", "model.beta=1", "--runs", "run"], "run: is the folder of a single run"),
+        (["--vary", "data.source=grains,no.npy"], 'data.source: there is no file "no.npy"'),
     ],
 )
 def test_mistakes_leave_nothing_behind(arguments, message, tmp_path, davegan, no_tensorflow, tree):
     for path in ("begun/ellipses-beta-7-seed-0", "run"):
         (tmp_path / path).mkdir(parents=True)
-    (tmp_path / "run" / "manifest.json").write_text("{}")
+    for file in ("manifest.json", "config.yaml"):
+        (tmp_path / "run" / file).write_text("{}")
     before = tree(tmp_path)
     done = davegan("sweep", "--config", CONFIG, *arguments, cwd=tmp_path, env=no_tensorflow)
     assert done.returncode == 2
@@ -168,14 +171,14 @@ def test_mistakes_leave_nothing_behind(arguments, message, tmp_path, davegan, no
 
 # end to end
 
-FAILING = "nothing.npy"
-VARY = ("--vary", f"data.source=ellipses,{FAILING}", "--vary", "model.beta=0.5")
-GOOD, BAD = (f"ellipses-source-{source}-beta-0.5-seed-1" for source in ("ellipses", FAILING))
+FAILING = "multi_worker"
+VARY = ("--vary", f"training.distribution=none,{FAILING}", "--vary", "model.beta=0.5")
+GOOD, BAD = (f"ellipses-distribution-{value}-beta-0.5-seed-1" for value in ("none", FAILING))
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory, davegan):
-    """One run that ends well, one that fails at its start: its data do not exist."""
+    """One run that ends well, one that fails at its start: nobody has told it of other workers."""
     home = tmp_path_factory.mktemp("swept")
     values = settings(data__count=64, training__batch_size=8, training__epochs=1)
     values += settings(training__recalibrate="false")[-2:]
@@ -201,19 +204,22 @@ def test_the_table_is_written_and_printed(swept):
     good, bad = json.loads((runs / "sweep.json").read_text("utf-8"))["runs"]
     evaluation = json.loads(RunFolder(runs / GOOD).evaluation.read_text())
     assert (good["name"], good["status"], good["seed"]) == (GOOD, "finished", 1)
-    assert good["values"] == {"data.source": "ellipses", "model.beta": 0.5}
+    assert good["values"] == {"training.distribution": "none", "model.beta": 0.5}
     assert good["result"]["verdict"] == evaluation["verdict"]
     assert (bad["name"], bad["status"]) == (BAD, "failed")
-    assert 'there is no file "nothing.npy"' in bad["failure"]
+    assert "TF_CONFIG is not set" in bad["failure"]
     page = (runs / "sweep.md").read_text("utf-8")
     assert f"- {BAD}: {bad['failure']}" in page
     assert "1 of 2 runs are finished" in page
-    assert "python -m cli sweep --config ellipses.yaml --count 8 --vary data.source=" in page
+    assert "Data: ellipses." in page
+    assert (
+        "python -m cli sweep --config ellipses.yaml --count 8 --vary training.distribution=" in page
+    )
     printed = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert printed == [line for line in page.splitlines() if line.startswith("|")]
     error = evaluation["reconstructions"]["E_rec"]["value"]
     cells = [cell.strip() for cell in printed[2].split("|")]
-    assert cells[1:5] == ["ellipses", "0.5", "1", f"{error:.2e}"]
+    assert cells[1:5] == ["none", "0.5", "1", f"{error:.2e}"]
     assert [cell.strip() for cell in printed[3].split("|")][1:-1] == [
         *(FAILING, "0.5", "1", "–", "–", "–", "–", "failed", "–")
     ]
@@ -236,8 +242,8 @@ def test_tensorboard_has_the_hyperparameters_beside_the_scalars(swept):
     content = log.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     info = metadata.parse_session_start_info_plugin_data(content)
     assert info.group_name == GOOD
-    assert set(info.hparams) == {"data.source", "model.beta", "seed"}
-    assert info.hparams["data.source"].string_value == "ellipses"
+    assert set(info.hparams) == {"training.distribution", "model.beta", "seed"}
+    assert info.hparams["training.distribution"].string_value == "none"
     assert info.hparams["model.beta"].number_value == 0.5
     assert info.hparams["seed"].number_value == 1
     # Those of the training are in the same folder, and so in the same run of TensorBoard.
@@ -287,6 +293,20 @@ def test_a_log_of_another_run_is_not_replaced(swept, tmp_path, davegan, no_tenso
     assert tree(home) == before
 
 
+def test_a_stand_in_is_announced_and_named_in_the_table(tmp_path, monkeypatch, capsys):
+    def unobtainable(name):
+        raise registry.NotObtainable(name)
+
+    monkeypatch.setattr(registry, "search_folders", lambda: [])
+    monkeypatch.setattr(registry, "download", unobtainable)
+    monkeypatch.setattr("cli.sweep.run_jobs", lambda *_: [])
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "--config", "alloy.yaml", "--vary", "model.beta=1,20"]) == 0
+    assert "trained on the built-in generator grains INSTEAD" in capsys.readouterr().err
+    page = (tmp_path / "runs" / "sweep-alloy" / "sweep.md").read_text("utf-8")
+    assert "Data: grains (built-in generator, in place of alloy)." in page
+
+
 # the table
 
 
@@ -301,7 +321,8 @@ def test_table_says_how_far_each_run_is(result, tmp_path):
     runs = plan("model.beta=0.1,1,10,50")
     done, failed, begun, _ = (run.job for run in runs)
     begun.folder(tmp_path).path.mkdir()
-    begun.folder(tmp_path).manifest.write_text("{}")
+    for file in (begun.folder(tmp_path).manifest, begun.folder(tmp_path).config):
+        file.write_text("{}")
     failures = {failed.name: "no space | left"}
     rows = sweep.summarize(runs, tmp_path, {done.name: result}, failures)
     assert [row["status"] for row in rows] == ["finished", "failed", "begun", "missing"]
@@ -310,7 +331,7 @@ def test_table_says_how_far_each_run_is(result, tmp_path):
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
     assert [row[0] for row in cells] == ["0.1", "1", "10", "50"]
     assert [row[6] for row in cells][1:] == ["failed", "begun", "missing"]
-    page = sweep.document(rows, "Sweep", "the command")
+    page = sweep.document(rows, "Sweep", ["ellipses"], "the command")
     assert f"- {failed.name}: no space | left" in page
     assert "1 of 4 runs are finished" in page
 

@@ -281,6 +281,10 @@ REFUSALS = {
     "a seed below": (lambda model: model.generate(1, -1), f"seed is -1; {WHOLE_SEED}"),
     "a seed above": (lambda model: model.generate(1, 2**31), f"seed is 2147483648; {WHOLE_SEED}"),
     "an even filter": (lambda model: model.generate(1, filter_size=2), "expected an odd number"),
+    "a filter of text": (
+        lambda model: model.evaluate(4, filter_size="3"),
+        "filter_size is 3; expected a whole number of at least 1.",
+    ),
     "a small image": (
         lambda model: model.encode(labels(1, 32, 32)),
         "images are uint8 of shape (1, 32, 32); expected phase labels, whole numbers, of shape (n, height, width) or "

@@ -376,6 +376,27 @@ def test_no_readable_checkpoint(ellipses_copy, capsys, tree):
     assert tree(ellipses_copy) == before
 
 
+@pytest.mark.parametrize("left", ["manifest.json", "model.weights.h5", "weights.npz"])
+def test_a_finished_run_without_checkpoints_does_not_start_again(left, ellipses_copy, capsys, tree):
+    """Whatever tells that it is finished: nothing of it is lost."""
+    run = RunFolder(ellipses_copy)
+    shutil.rmtree(run.checkpoints)
+    if left == "weights.npz":
+        run.compact_weights.touch()
+    if left != "model.weights.h5":
+        run.weights.unlink()
+    if left != "manifest.json":
+        manifest = run.read_manifest()
+        del manifest["step"]
+        run.manifest.write_text(json.dumps(manifest))
+    before = tree(ellipses_copy)
+    assert resume("--epochs", "4") == 2
+    error = capsys.readouterr().err
+    assert "is finished, but its checkpoints are gone: it can't go on; train anew with" in error
+    assert error.count("\n") == 1
+    assert tree(ellipses_copy) == before
+
+
 def test_other_config(ellipses_copy, capsys, tree):
     before = tree(ellipses_copy)
     assert resume("--set", "model.beta=7.5", "--seed", "3") == 2
@@ -689,6 +710,43 @@ def test_frozen_and_matched_statistics_and_resuming_changes_nothing(tmp_path):
         np.testing.assert_array_equal(rows(run.history)[1], mine)
 
 
+@pytest.mark.parametrize(
+    ("statistics", "independence", "measured", "programs"),
+    [(0, 0, 0, 1), (0, 5, 0, 2), (5, 0, 1, 2), (5, 5, 1, 2)],
+)
+def test_only_what_acts_is_measured_and_compiled(
+    statistics, independence, measured, programs, monkeypatch, tmp_path, models
+):
+    compiled, calls, matched = [], [], []
+
+    class Watch:
+        def start(self, *_):
+            pass
+
+        def compiled(self, *_):
+            compiled.append(models[-1].matched_statistics)
+
+        def chunk(self, previous, step, logs):
+            matched.append(models[-1].matched_statistics)
+
+    def run(self, positions, real_positions=None):
+        return dict.fromkeys(LOGS, 1.0) | {"finite_steps": len(positions)}
+
+    def statistics_of_material(self):
+        calls.append(self)
+        return np.full((2, 20), 0.1, np.float32)
+
+    monkeypatch.setattr(Chunk, "run", run)
+    monkeypatch.setattr(training._Session, "_material_statistics", statistics_of_material)
+    weights = (f"model.lambda_statistics={statistics}", f"model.lambda_independence={independence}")
+    config, data = tiny(*weights, "training.match_statistics_after=3")
+    train(config, data, RunFolder(tmp_path / "run"), observers=[Watch()])
+    assert len(calls) == measured
+    assert compiled == [False, True][:programs]
+    # Chunks of an epoch each.
+    assert matched == [False] * 3 + [programs == 2] * 3
+
+
 def test_learning_rates_fall_to_the_end_and_resuming_changes_nothing(tmp_path, models):
     config, data = tiny("training.decay_after=3")  # from step 12 on, ends at 24
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
@@ -716,6 +774,10 @@ def test_learning_rates_fall_to_the_end_and_resuming_changes_nothing(tmp_path, m
     watch = Watch(False)
     train(config, data, whole, observers=[watch])
     assert watch.shares == [share for share in (1, 1, 1, 1, 2 / 3, 1 / 3) for _ in range(3)]
+    # A longer run would have had other rates before.
+    longer, _ = tiny("training.decay_after=3", "training.epochs=8")
+    with pytest.raises(InputError, match="rates have been falling since step 12"):
+        train(longer, data, whole, resume=True)
     with pytest.raises(RuntimeError, match="interrupted"):
         train(config, data, stopped, observers=[Watch(True)])
     assert checkpoint_steps(stopped.path)[-1] == 16
@@ -831,4 +893,4 @@ def test_logits_of_many_tiles_are_looked_at_evenly(monkeypatch):
     monkeypatch.setattr(training, "limit_logits", lambda model, images, *_: seen.append(images))
     config, data = tiny(*LIMITED)
     training.limit_logits_of_use(None, config, data)
-    np.testing.assert_array_equal(seen[0], encode_phases(data.images[[0, 6, 12]], 2))
+    np.testing.assert_array_equal(seen[0], encode_phases(data.images[[0, 8, 15]], 2))
