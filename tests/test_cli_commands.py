@@ -13,7 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
-from conftest import settings
+from conftest import settings, without_curves
 
 from cli import quiet_tensorflow
 from cli.main import main
@@ -159,17 +159,20 @@ def test_evaluate(name, request, tmp_path, capsys, monkeypatch):
     result = json.loads((folder / "evaluation.json").read_text())
     assert result["step"] == RunFolder(folder).read_manifest()["step"]
     assert result["data"] == RunFolder(folder).read_manifest()["data"]["name"]
-    again = (folder / "evaluation.json").read_bytes()
-    assert run("evaluate", folder, "--count", 8) == 0
-    assert (folder / "evaluation.json").read_bytes() == again
+    if name == "grains":
+        again = (folder / "evaluation.json").read_bytes()
+        with without_curves():
+            assert run("evaluate", folder, "--count", 8) == 0
+        assert (folder / "evaluation.json").read_bytes() == again
 
 
-def test_evaluate_on_what_was_held_out(tmp_path, capsys, monkeypatch):
+def test_evaluate_on_what_was_held_out(tmp_path, capsys, monkeypatch, no_curves):
     monkeypatch.chdir(tmp_path)
-    values = settings(data__micrograph_size=256, data__holdout=0.25, training__epochs=1)
+    values = settings(data__micrograph_size=128, data__image_size=32, data__holdout=0.25)
+    values += settings(training__epochs=1)[-2:]
     values += settings(training__chunk_steps=1, training__recalibrate="false")
     assert run("train", "--config", "quickstart.yaml", *values, "--run-dir", "runs/part") == 0
-    assert "192 × 256 pixels" in capsys.readouterr().out
+    assert "96 × 128 pixels" in capsys.readouterr().out
     assert run("evaluate", "runs/part", "--count", 8, "--holdout") == 0
     assert "Reconstructions of 4 held-out tiles" in capsys.readouterr().out
     result = json.loads(Path("runs/part/evaluation_holdout.json").read_text())
@@ -179,7 +182,7 @@ def test_evaluate_on_what_was_held_out(tmp_path, capsys, monkeypatch):
     assert json.loads(Path("runs/part/evaluation.json").read_text())["counts"]["tiles"] == 12
     # The digest is that of all the data.
     manifest = RunFolder("runs/part").read_manifest()
-    assert manifest["data"]["shape"] == [1, 192, 256]
+    assert manifest["data"]["shape"] == [1, 96, 128]
 
 
 def test_evaluate_says_that_nothing_was_held_out(grains, davegan, no_tensorflow):
@@ -187,7 +190,7 @@ def test_evaluate_says_that_nothing_was_held_out(grains, davegan, no_tensorflow)
     assert_refused(done, "train with --set data.holdout=0.25")
 
 
-def test_filtered_samples_have_fewer_stray_pixels(grains, tmp_path, capsys):
+def test_filtered_samples_have_fewer_stray_pixels(grains, tmp_path, capsys, no_curves):
     for size, name in ((1, "as_they_are"), (3, "filtered")):
         out = tmp_path / f"{name}.npy"
         assert run("generate", grains.run, "--out", out, "--filter", size) == 0

@@ -119,7 +119,8 @@ def test_traverse_as_asked(grains, tmp_path, capsys, drawn):
 @pytest.mark.parametrize("name", NAMES)
 def test_traverse_from_a_tile(name, at_home, tmp_path, drawn):
     trained = at_home(name)
-    assert run("traverse", trained.run, "--tile", 3, "--out", tmp_path / "a.png") == 0
+    out = tmp_path / "a.png"
+    assert run("traverse", trained.run, "--tile", 3, "--dims", "1,0", "--out", out) == 0
     place = {"grains": (0, 64, 64), "three_phases": (0, 64, 0), "ellipses": (3, 0, 0)}[name]
     n_phases = 3 if name == "three_phases" else 2
     (tile,) = tiles_of(trained, [place])
@@ -147,7 +148,7 @@ def test_an_image_is_what_its_upper_left_corner_is(grains, tmp_path, capsys, dra
         ("--image", "grey.png", "--threshold", "99"),
         ("--tile", 0),
     ):
-        assert run("traverse", grains.run, *start, "--steps", 2, "--out", "a.png") == 0
+        assert run("traverse", grains.run, *start, "--dims", 0, "--steps", 2, "--out", "a.png") == 0
         pictures.append(drawn["traversal_picture"][1])
         assert len(drawn["traversal_picture"][4]) == 2
     assert "start: tile 0 of grains" in capsys.readouterr().out
@@ -417,7 +418,7 @@ def test_refused(command, words, desk, capsys, monkeypatch, tree):
 
 
 # The same with processes, in which TensorFlow cannot be imported, for some of every kind.
-@pytest.mark.parametrize("index", range(3, len(REFUSALS), 9), ids=lambda index: REFUSALS[index][0])
+@pytest.mark.parametrize("index", range(3, len(REFUSALS), 18), ids=lambda index: REFUSALS[index][0])
 def test_refused_by_the_process(index, desk, davegan, no_tensorflow, tree):
     command, words = REFUSALS[index]
     before = tree(desk)
@@ -453,10 +454,10 @@ def test_other_data_than_the_run_s_are_refused(three_phases, tmp_path, monkeypat
 
 
 def test_a_command_from_another_process_writes_the_same(grains, tmp_path, davegan):
-    for name in ("a.png", "b.png"):
-        arguments = ("traverse", grains.run, "--seed", 4, "--steps", 3, "--out", name)
-        done = davegan(*arguments, cwd=tmp_path)
-        assert (done.returncode, done.stderr) == (0, "")
+    arguments = ("traverse", grains.run, "--seed", 4, "--steps", 3, "--out")
+    done = davegan(*arguments, "a.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run(*arguments, tmp_path / "b.png") == 0
     for suffix in (".png", ".gif"):
         one, other = ((tmp_path / f"{name}{suffix}").read_bytes() for name in "ab")
         assert one == other
