@@ -65,7 +65,7 @@ def list_() -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of a generator and of crops.")
 @click.option(
     "--micrograph-size",
-    type=click.IntRange(64),
+    type=click.IntRange(64, 16384),
     default=256,
     show_default=True,
     help="Side of a generated micrograph in pixels.",

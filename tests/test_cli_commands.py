@@ -396,11 +396,11 @@ def test_dry_run_writes_nothing(desk, davegan, no_tensorflow, tree):
     assert "training: 99 epochs, 99 steps" in done.stdout
 
 
-@pytest.mark.parametrize(("epochs", "named"), [(99, True), (7001, False)])
+@pytest.mark.parametrize(("epochs", "named"), [(99, True), (7100, False)])
 def test_settings_that_a_short_training_does_not_reach_are_named(
     epochs, named, desk, davegan, no_tensorflow
 ):
-    late = ("--set", "training.decay_after=7000", "--set", "training.freeze_statistics_after=98")
+    late = ("--set", "training.decay_after=7000", "--set", "training.freeze_statistics_after=49")
     arguments = ("train", "--config", "quickstart.yaml", *late, "--epochs", epochs, "--dry-run")
     done = davegan(*arguments, cwd=desk, env=no_tensorflow)
     assert done.returncode == 0, done.stderr
