@@ -137,8 +137,8 @@ def _say_what(settings, micrograph, run):
         keys = ", ".join(f"training.{name} {epoch}" for name, epoch in late.items())
         click.echo(
             f"note: not reached within {settings.training.epochs} epochs, so without effect: {keys} (each begins with a"
-            f" chunk of {settings.training.chunk_steps} steps); to keep its part in a training of another length, change"
-            " it with training.epochs"
+            f" chunk of {settings.training.chunk_steps} steps); to keep its part in a training of another length,"
+            " change it with training.epochs"
         )
     click.echo(f"run folder: {run.path}; TensorBoard: tb_logs/{run.name}")
     warn_of_stand_in(micrograph)
