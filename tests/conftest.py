@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,18 @@ def no_curves():
     """`without_curves` for a whole test."""
     with without_curves():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeding_ctrl_c():
+    """Processes that tests start heed SIGINT.
+
+    One that is ignored stays so in child processes, and a shell without job control has its background jobs, of which
+    the tests may be one, ignore it. A handler becomes the default in them.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -158,19 +158,7 @@ def test_workers_die_with_their_parent(sleeper):
     assert gone(pid)
 
 
-@pytest.fixture
-def heeding_ctrl_c():
-    """Processes that are started heed SIGINT.
-
-    One that is ignored stays so in child processes, and a shell without job control has its background jobs, of which
-    the tests may be one, ignore it. A handler becomes the default in them.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_ctrl_c_leaves_nothing_behind(tmp_path, heeding_ctrl_c):
+def test_ctrl_c_leaves_nothing_behind(tmp_path):
     command = [sys.executable, "-m", "cli", "benchmark", "--only", "generation"]
     with subprocess.Popen(
         command,
