@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.image_argument import keys_as_options, segmentation_options
+from cli.image_argument import check_not_read, keys_as_options, segmentation_options
 
 
 @click.group()
@@ -86,7 +86,7 @@ def show(
     belongs to no tile. An image of your own in many grey values needs --threshold or --phases.
     """
     from davegan_tf.errors import InputError
-    from davegan_tf.files import atomic_path, check_not_read
+    from davegan_tf.files import atomic_path
     from davegan_tf.micrographs import load_micrograph
 
     if out.suffix.lower() != ".png":

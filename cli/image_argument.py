@@ -51,7 +51,33 @@ def keys_as_options():
     try:
         yield
     except InputError as error:
-        raise InputError(re.sub(r"\bdata\.(threshold|phases)\b", r"--\1", str(error))) from error
+        said = re.sub(r"\bdata\.(threshold|phases)\b", r"--\1", str(error))
+        raise InputError(said.removeprefix("data.source: ")) from error
+
+
+def check_not_read(path, sources, role="read"):
+    """Raise InputError if writing ``path`` would replace a file that is read.
+
+    Parameters
+    ----------
+    path : Path
+    sources : sequence of str
+        Arguments that may be files, or names of micrographs.
+    role : str
+        What they are, for the message.
+    """
+    from davegan_tf.registry import NAMED, places
+
+    if not path.exists():
+        return
+    for source in sources:
+        named = source in NAMED
+        files = places(source) if named else [os.path.expanduser(source)]
+        if os.path.realpath(path) in map(os.path.realpath, files):
+            what = f"the micrograph {source}" if named else source
+            raise InputError(
+                f"--out {path}: would replace {what}, which is {role}; choose another name."
+            )
 
 
 def check_not_replaced(folder, paths, images=()):
@@ -65,8 +91,6 @@ def check_not_replaced(folder, paths, images=()):
     images : sequence of str
         Arguments that are images: files or names.
     """
-    from davegan_tf.files import check_not_read
-
     source = folder.read_config().data.source
     for path in paths:
         check_not_read(path, images)
@@ -99,9 +123,11 @@ def load_image(folder, image, threshold=None, phases=None, count=1):
 
     config = folder.read_config()
     side, n_phases = config.data.image_size, folder.read_manifest()["data"]["n_phases"]
+    as_options = keys_as_options()
     if threshold is None and phases is None and _same_source(image, config.data.source):
         threshold, phases = config.data.threshold, config.data.phases
-    with keys_as_options():
+        as_options = contextlib.nullcontext()
+    with as_options:
         micrograph = load_micrograph(
             image,
             threshold=threshold,

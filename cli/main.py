@@ -107,7 +107,7 @@ def main(args: Sequence[str] | None = None, command: click.Command = davegan) ->
     except click.ClickException as error:
         error.show()
         return 2
-    except BrokenPipeError:
+    except BrokenPipeError:  # of the last flush
         return _reader_left()
     except Exception as error:
         sentence = _system_failure(error)

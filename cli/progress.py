@@ -16,6 +16,17 @@ def silence():
             os.dup2(nowhere, stream.fileno())
 
 
+def say(text, file=None):
+    """Print a line while trainings run; once nobody reads it any more, nothing.
+
+    Hours of training are not lost because someone has seen enough of it (`train … | head`): it goes on.
+    """
+    try:
+        print(text, file=file, flush=True)
+    except BrokenPipeError:
+        silence()
+
+
 class Progress:
     """An observer of ``davegan_tf.training.train``; use as a context."""
 
@@ -75,9 +86,5 @@ class Progress:
     def _print(self, text):
         if self.live is not None:
             self.live.console.print(text)
-            return
-        try:
-            print(text, flush=True)
-        except BrokenPipeError:
-            # Hours of training are not lost because someone has seen enough of it (`train … | head`): it goes on.
-            silence()
+        else:
+            say(text)

@@ -1,11 +1,14 @@
-"""What the commands that train many runs share (`reproduce`, `sweep`): their options, and running to the end."""
+"""What the commands that train share: of many runs (`reproduce`, `sweep`) the options, and running to the end."""
 
 import contextlib
 import functools
 import signal
+import sys
 from pathlib import Path
 
 import click
+
+from cli.progress import say
 
 
 def seed_list(ctx, parameter, value):
@@ -119,14 +122,27 @@ def run_jobs(work, runs, workers, count, ended):
     with _stopped_by_signals():
         for job, failure in run_all(missing, runs, workers, count):
             if failure is None:
-                click.echo(f"{job.name}: done")
+                say(f"{job.name}: done")
             else:
                 failures.append(job.name)
-                click.echo(f"{job.name}: FAILED: {failure}", err=True)
+                say(f"{job.name}: FAILED: {failure}", file=sys.stderr)
             ended(job, failure)
     if failures:
         click.echo(f"{len(failures)} of {len(work)} runs failed: {', '.join(failures)}", err=True)
     return failures
+
+
+def warn_of_stand_in(micrograph):
+    """Say on stderr where a built-in generator stands in for a micrograph that could not be had."""
+    if micrograph.fallback_for:
+        click.secho(
+            f"WARNING: the micrograph {micrograph.fallback_for} is neither on this machine nor could it be"
+            f" downloaded. The model is trained on the built-in generator {micrograph.name} INSTEAD"
+            " (data.offline_fallback).",
+            fg="yellow",
+            bold=True,
+            err=True,
+        )
 
 
 @contextlib.contextmanager

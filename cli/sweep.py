@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.running import many_runs_options, run_jobs, seed_list
-from cli.train import warn_of_stand_in
+from cli.running import many_runs_options, run_jobs, seed_list, warn_of_stand_in
 
 
 @click.command()
@@ -60,6 +59,7 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
     from davegan_tf import sweep as sweeps
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable, write_text
+    from davegan_tf.micrographs import load_from_config
     from davegan_tf.reproduction import read_result
     from davegan_tf.run_folder import RunFolder
 
@@ -77,10 +77,9 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
     check_writable(runs, "--runs")
     check_writable(out / "sweep.md", "--out")
     check_writable(logs, "TensorBoard's log")
-    micrographs = sweeps.load_data(plan)
-    for micrograph in micrographs:
-        warn_of_stand_in(micrograph)
-    data = [micrograph.title for micrograph in micrographs]
+    missing = [run.settings for run in plan if not run.job.finished(runs, count)]
+    for settings in {each.data.model_dump_json(): each for each in missing}.values():
+        warn_of_stand_in(load_from_config(settings))
 
     command = _command(config, count, vary, seeds, overrides)
     work = [run.job for run in plan]
@@ -89,9 +88,9 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
 
     def write():
         rows = sweeps.summarize(plan, runs, results, failures)
-        summary = {"command": command, "data": data, "runs": rows}
+        summary = {"command": command, "runs": rows}
         write_text(out / "sweep.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-        write_text(out / "sweep.md", sweeps.document(rows, f"Sweep: {name}", data, command))
+        write_text(out / "sweep.md", sweeps.document(rows, f"Sweep: {name}", command))
         return rows
 
     def ended(job, failure):

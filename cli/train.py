@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cli.running import warn_of_stand_in
+
 
 @click.command()
 @click.option("--config", help="Config file, or name of a packaged one (alloy.yaml).")
@@ -51,8 +53,7 @@ def train(config, overrides, run_dir, resume, overwrite, epochs, seed, dry_run):
     elif cluster.workers == 1 or dry_run:
         # Several processes check it together, once they have met: worker 0 may have begun to write.
         run.check_free(overwrite=overwrite)
-        # TensorBoard knows runs by their names alone.
-        run.check_log(Path("tb_logs") / run.name, "or choose another name or --run-dir")
+        run.check_log(Path("tb_logs") / run.name)
     check_writable(run.path, "--run-dir")
     check_writable(Path("tb_logs") / run.name, "TensorBoard's log")
     micrograph = load_from_config(settings)
@@ -142,19 +143,6 @@ def _say_what(settings, micrograph, run):
         )
     click.echo(f"run folder: {run.path}; TensorBoard: tb_logs/{run.name}")
     warn_of_stand_in(micrograph)
-
-
-def warn_of_stand_in(micrograph):
-    """Say on stderr where a built-in generator stands in for a micrograph that could not be had."""
-    if micrograph.fallback_for:
-        click.secho(
-            f"WARNING: the micrograph {micrograph.fallback_for} is neither on this machine nor could it be"
-            f" downloaded. This run is trained on the built-in generator {micrograph.name} INSTEAD"
-            " (data.offline_fallback).",
-            fg="yellow",
-            bold=True,
-            err=True,
-        )
 
 
 def _draw(settings, micrograph, run):

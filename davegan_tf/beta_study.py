@@ -4,7 +4,6 @@ The paper trains 200 epochs, 375,000 steps, for each β. The number of epochs is
 table; runs of different lengths are kept apart.
 """
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -54,13 +53,14 @@ def finished(runs: Path) -> list[Point]:
 def read_point(point: Point, runs: Path) -> dict[str, Any]:
     """What is kept of a finished run, JSON-ready."""
     job = point.job()
-    manifest = job.folder(runs).read_manifest()
+    folder = job.folder(runs)
+    manifest = folder.read_manifest()
     return {
         "beta": float(point.beta),
         "epochs": point.epochs,
-        **rounded(json.loads(job.measured(runs).read_text("utf-8"))),
+        **rounded(folder.read_study()),
         "seed": point.seed,
-        "threads": job.folder(runs).read_config().training.threads,
+        "threads": folder.read_config().training.threads,
         "wall_seconds": manifest["wall_seconds"],
         "machine": manifest["machine"],
         "versions": manifest["versions"],

@@ -126,6 +126,8 @@ def load_weights(model, path):
     """
     try:
         model.load_weights(path)
+    except MemoryError:
+        raise
     except Exception as error:  # another one for every kind of damage
         raise InputError(
             f"{path}: not the weights of this run's model ({_reason(error)}); continue the run with"
@@ -153,6 +155,8 @@ def load_compact_weights(model, path):
         # Opened here, since NumPy leaves a damaged file open.
         with path.open("rb") as stream, np.load(stream) as file:
             values = {name: file[name] for name in file.files}
+    except MemoryError:
+        raise
     except Exception as error:  # another one for every kind of damage
         raise InputError(
             f"{path}: not readable as weights ({_reason(error)}); install anew."

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from davegan_tf.errors import InputError
-from davegan_tf.registry import NAMED, places
 
 
 @contextlib.contextmanager
@@ -85,29 +84,6 @@ def check_writable(path, option="--out"):
         parent = parent.parent
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise InputError(f"{option} {path}: {parent} can't be written to; choose another place.")
-
-
-def check_not_read(path, sources, role="read"):
-    """Raise InputError if writing ``path`` would replace a file that is read.
-
-    Parameters
-    ----------
-    path : Path
-    sources : sequence of str
-        Arguments that may be files, or names of micrographs.
-    role : str
-        What they are, for the message.
-    """
-    if not path.exists():
-        return
-    for source in sources:
-        named = source in NAMED
-        files = places(source) if named else [os.path.expanduser(source)]
-        if os.path.realpath(path) in map(os.path.realpath, files):
-            what = f"the micrograph {source}" if named else source
-            raise InputError(
-                f"--out {path}: would replace {what}, which is {role}; choose another name."
-            )
 
 
 def check_new_folder(path, option="--out"):

@@ -114,8 +114,11 @@ def _read_tiff(path: Path) -> GreyImage:
             if len(pages) != 1:
                 raise _several(path, len(pages), "pages")
             page = pages[0]
-            lossy = page.compression in (6, 7, 34892)  # the three JPEG schemes
-            if page.photometric == tifffile.PHOTOMETRIC.PALETTE or lossy:
+            # JPEG in its many kinds, and WebP; some may be lossless, which can't be told from here.
+            lossy = any(kind in page.compression.name for kind in ("JPEG", "JP2000", "WEBP"))
+            colours = page.photometric.name if page.photometric is not None else "MINISBLACK"
+            # In these tifffile leaves values as they are stored, of a palette, of printing inks, …
+            if colours not in ("MINISBLACK", "MINISWHITE", "RGB"):
                 return replace(_read_pillow(path), lossy=lossy)
             array = page.asarray()
             if page.axes == "SYX":
@@ -127,8 +130,8 @@ def _read_tiff(path: Path) -> GreyImage:
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
                 # What one sees counts: bright is high.
                 array = ~array if array.dtype.kind in "bu" else -array
-                return GreyImage(array, notes=("values inverted, as 0 is white in this TIFF",))
-            return GreyImage(array)
+                return GreyImage(array, lossy, ("values inverted, as 0 is white in this TIFF",))
+            return GreyImage(array, lossy)
     except InputError:
         raise
     except Exception as error:  # damaged files raise whatever the decoder tripped over

@@ -4,7 +4,6 @@ Every run is a process of its own (`train`, then `evaluate` or `study`), so that
 of them can be interrupted at any point and gone on with. No TensorFlow is imported here.
 """
 
-import json
 import re
 import subprocess
 import sys
@@ -34,11 +33,6 @@ class Job(NamedTuple):
     def folder(self, runs: Path) -> RunFolder:
         return RunFolder(runs / self.name)
 
-    def measured(self, runs: Path) -> Path:
-        """The file that the measuring command writes."""
-        folder = self.folder(runs)
-        return {"evaluate": folder.evaluation, "study": folder.study}[self.measured_by]
-
     def finished(self, runs: Path, count: int | None = None) -> bool:
         """Trained, and the finished model measured; with ``count`` samples, if it is given."""
         return trained(self.folder(runs)) and self.is_measured(runs, count)
@@ -48,14 +42,19 @@ class Job(NamedTuple):
 
         Else what was measured by hand, of an unfinished run or with a filter, would pass for the run's result.
         """
+        folder = self.folder(runs)
         try:
-            found = json.loads(self.measured(runs).read_text("utf-8"))
-        except (FileNotFoundError, ValueError):  # what is damaged is measured again
+            found = (
+                folder.read_evaluation() if self.measured_by == "evaluate" else folder.read_study()
+            )
+        except InputError:  # what is damaged is measured again
             return False
-        usual = {"step": self.folder(runs).read_manifest().get("step"), "seed": 0}
+        if found is None:
+            return False
+        usual = {"step": folder.read_manifest().get("step"), "seed": 0}
         if self.measured_by == "evaluate":
             usual |= {"filter": 1, "holdout": False}
-        if any(found.get(key) != value for key, value in usual.items()):
+        if any(found[key] != value for key, value in usual.items()):
             return False
         return self.measured_by == "study" or count in (None, found["counts"]["samples"])
 

@@ -29,11 +29,10 @@ FREE_TO_CHANGE = (
     "training.evaluate_every",
     "training.checkpoint_every",
     "training.checkpoints_kept",
-    "training.recalibrate",
-    "training.logit_limit",
 )
 # Without these the files are of something else, or damaged.
 MANIFEST_KEYS = ("data.name", "data.digest", "data.n_phases", "data.shape", "data.stands_in_for")
+STUDY_KEYS = ("step", "seed")
 EVALUATION_KEYS = ("step", "seed", "filter", "holdout", "counts.samples", "verdict.measures")
 
 
@@ -99,6 +98,12 @@ class RunFolder:
             self.evaluation, EVALUATION_KEYS, "remove it, or measure again with `evaluate`"
         )
 
+    def read_study(self):
+        """The same of `study`."""
+        if not self.study.is_file():
+            return None
+        return _read_record(self.study, STUDY_KEYS, "remove it, or measure again with `study`")
+
     def write_manifest(self, **entries):
         """Add or replace entries of the manifest."""
         known = json.loads(self.manifest.read_text("utf-8")) if self.manifest.is_file() else {}
@@ -141,7 +146,8 @@ class RunFolder:
             )
 
     def _entries(self):
-        return [entry for entry in self.path.iterdir() if entry.name != ".lock"]
+        """What lies here, but for hidden files: the lock, and what a process that was killed was writing."""
+        return [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
 
     def _hardly_begun(self):
         """Whether `create` was killed in the middle: there is nothing but the manifest."""
@@ -153,8 +159,8 @@ class RunFolder:
             return False
         return True
 
-    def check_log(self, log, advice):
-        """Raise InputError if a new run here would add its curves to another's in TensorBoard's folder.
+    def check_log(self, log, advice="or choose another name or --run-dir"):
+        """Raise InputError if a new run here would replace another's log in TensorBoard's folder, or add to it.
 
         Parameters
         ----------
@@ -163,9 +169,10 @@ class RunFolder:
         advice : str
             How else than by removing the other log it can be kept apart: a clause that begins with "or".
         """
+        # TensorBoard knows runs by their names alone.
         if not self.holds_a_run and any(log.glob("events.out.tfevents.*")):
             raise InputError(
-                f"{log}: is the log of another run, not to be mixed with this one's; remove it, {advice}."
+                f"{log}: is the log of another run, or of one that is gone; remove it, {advice}."
             )
 
     def create(self, config, manifest, *, overwrite=False):

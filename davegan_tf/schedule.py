@@ -49,13 +49,17 @@ class Schedule:
         self.decayed_from = self._chunk_from(training.decay_after)
 
     @property
+    def falls_from(self):
+        """The first step with smaller learning rates: the first chunk from ``decayed_from`` on still has them whole."""
+        return self.decayed_from + self._training.chunk_steps
+
+    @property
     def never_reached(self):
         """The keys ``…_after`` that begin too late for any chunk to be computed otherwise, with their epochs."""
         first_steps = {
             "freeze_statistics_after": self.frozen_from,
             "match_statistics_after": self.matched_from,
-            # The first chunk from there on still has the whole rates.
-            "decay_after": self.decayed_from + self._training.chunk_steps,
+            "decay_after": self.falls_from,
         }
         return {
             name: getattr(self._training, name)

@@ -137,7 +137,9 @@ def segment(
         listed = ", ".join(_number(cut) for cut in cuts)
         phrase = f"grey image parted by {kind} at {listed}"
     else:
-        kind = "a JPEG, whose values are not labels," if lossy else "a grey image"
+        kind = (
+            "a lossily compressed image, whose values are not labels," if lossy else "a grey image"
+        )
         raise InputError(
             f"{where} is {kind} with {len(distinct)} different values, and how to part them into "
             'phases must be stated: give data.threshold ("otsu" or a value between '

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from davegan_tf.config import Config, load_config
 from davegan_tf.errors import InputError
-from davegan_tf.micrographs import Micrograph, load_from_config
 from davegan_tf.reproduction import Job, check_begun
 
 MOST_RUNS = 1000
@@ -155,13 +154,6 @@ def check_folders(runs: Sequence[Run], folder: Path, logs: Path) -> None:
         check_begun(run.job, run.settings, folder, logs, advice)
 
 
-def load_data(runs: Sequence[Run]) -> list[Micrograph]:
-    """What the runs are trained on, each once; InputError if one can't be had."""
-    settings = {run.settings.data.model_dump_json(): run.settings for run in runs}
-    found = map(load_from_config, settings.values())
-    return list({(each.digest, each.title): each for each in found}.values())
-
-
 def summarize(
     runs: Sequence[Run],
     folder: Path,
@@ -214,9 +206,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def document(
-    rows: Sequence[Mapping[str, Any]], title: str, data: Sequence[str], command: str
-) -> str:
+def document(rows: Sequence[Mapping[str, Any]], title: str, command: str) -> str:
     """The Markdown page.
 
     Parameters
@@ -224,13 +214,14 @@ def document(
     rows : list of dict
         See :func:`summarize`.
     title : str
-    data : sequence of str
-        Names of what was trained on.
     command : str
         What made it.
     """
     finished = sum(row["status"] == "finished" for row in rows)
-    made = f"Made by `{command}`; {finished} of {len(rows)} runs are finished. Data: {', '.join(data)}."
+    made = f"Made by `{command}`; {finished} of {len(rows)} runs are finished."
+    # A stand-in is named as one.
+    data = dict.fromkeys(row["result"]["data"] for row in rows if row["status"] == "finished")
+    made += f" Data: {', '.join(data)}." if data else ""
     failed = [f"- {row['name']}: {row['failure']}" for row in rows if row["status"] == "failed"]
     parts = [f"# {title}", made, table(rows), LEGEND]
     parts += ["Failed:", "\n".join(failed)] if failed else []

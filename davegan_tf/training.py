@@ -85,11 +85,13 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
                 run.check_same(config)
                 run.check_data(micrograph)
             else:
-                run.create(config, describe_run(config, micrograph), overwrite=overwrite)
-                if overwrite and log_folder is not None:
+                run.check_free(overwrite=overwrite)
+                if log_folder is not None:
+                    run.check_log(Path(log_folder))
                     # TensorBoard would draw the replaced run's curves beneath the new ones.
                     for events in Path(log_folder).glob("events.out.tfevents.*"):
                         events.unlink()
+                run.create(config, describe_run(config, micrograph), overwrite=overwrite)
 
         distribution.on_chief(take_folder)
         session = _Session(config, micrograph, run, log_folder, observers, distribution)
@@ -173,9 +175,9 @@ class _Session:
                 f" training.epochs {self.config.training.epochs}; give more epochs."
             )
         epochs = self.run_folder.read_config().training.epochs
-        if step > self.schedule.decayed_from and epochs != self.config.training.epochs:
+        if step > self.schedule.falls_from and epochs != self.config.training.epochs:
             raise InputError(
-                f"{self.run_folder.path}: its learning rates have been falling since step {self.schedule.decayed_from}"
+                f"{self.run_folder.path}: its learning rates have been falling since step {self.schedule.falls_from}"
                 f" (training.decay_after), to 0 at the end of training.epochs {epochs}; go on with these, or train anew"
                 f" with {self.config.training.epochs}."
             )

@@ -135,6 +135,23 @@ def test_compressed_tiff_of_two_values(tmp_path, compression):
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").values, GREY8 > 99)
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
+def test_colours_of_tiff_are_what_one_sees(tmp_path, mode, compression):
+    levels = np.where(GREY8 > 99, 220, 20).astype(np.uint8)
+    image = Image.fromarray(levels).convert("RGB").convert(mode)
+    image.save(tmp_path / "a.tif", compression=compression)
+    values = read_image(tmp_path / "a.tif").values
+    assert (values[GREY8 > 99] > 200).all() and (values[GREY8 <= 99] < 40).all()
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "webp", "jpegxl"])
+def test_lossy_tiff_is_no_image_of_labels(tmp_path, compression):
+    colours = np.stack([GREY8] * 3, axis=-1)
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb", compression=compression)
+    assert read_image(tmp_path / "a.tif").lossy
+
+
 def test_tiff_variants(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, GREY8, photometric="miniswhite")  # 0 is shown white

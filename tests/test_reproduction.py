@@ -145,7 +145,7 @@ def test_a_study_by_hand_is_not_taken_for_the_run_s(tmp_path):
         folder.study.write_text(json.dumps({"step": 100, "seed": 0} | found))
         assert job.finished(tmp_path) is wanted
     # What is damaged is measured again.
-    for damaged in ("{", "{}"):
+    for damaged in ("{", "{}", "[]", "null"):
         folder.study.write_text(damaged)
         assert not job.finished(tmp_path)
 
@@ -471,7 +471,9 @@ def test_the_packaged_model_stays_if_another_can_not_be_made(in_a_copy, monkeypa
 
 def test_damaged_evaluations_are_made_again_or_named(in_a_copy, capsys):
     run = RunFolder("runs/table4/best-checkerboard-0")
-    for damaged, said in {"{": "not readable as JSON", "{}": "missing"}.items():
+    incomplete = json.dumps(run.read_evaluation() | {"counts": {}})
+    cases = {"{": "not readable as JSON", "{}": "missing", "[]": "missing", incomplete: "counts"}
+    for damaged, said in cases.items():
         run.evaluation.write_text(damaged)
         assert not table4.job("best", "checkerboard", 0).finished(Path("runs/table4"))
         with pytest.raises(InputError, match=rf"evaluation\.json: .*{said}"):

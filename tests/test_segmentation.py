@@ -128,7 +128,7 @@ def test_a_grey_image_must_state_its_segmentation():
 
 def test_a_jpeg_is_no_label_image():
     values = RNG.integers(0, 2, (70, 80))
-    refused(values, r"a\.png is a JPEG.*data\.threshold", lossy=True)
+    refused(values, r"a\.png is a lossily compressed image.*data\.threshold", lossy=True)
     labels, _, _ = segment(values, lossy=True, threshold="otsu", where="a.jpg")
     np.testing.assert_array_equal(labels, values)
 

@@ -776,7 +776,7 @@ def test_learning_rates_fall_to_the_end_and_resuming_changes_nothing(tmp_path, m
     assert watch.shares == [share for share in (1, 1, 1, 1, 2 / 3, 1 / 3) for _ in range(3)]
     # A longer run would have had other rates before.
     longer, _ = tiny("training.decay_after=3", "training.epochs=8")
-    with pytest.raises(InputError, match="rates have been falling since step 12"):
+    with pytest.raises(InputError, match="rates have been falling since step 16"):
         train(longer, data, whole, resume=True)
     with pytest.raises(RuntimeError, match="interrupted"):
         train(config, data, stopped, observers=[Watch(True)])
