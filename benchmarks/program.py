@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from cli.main import main
-from cli.train import warn_of_stand_in
+from cli.running import warn_of_stand_in
 
 DATA = "images"  # the argument that is no variable
 
