@@ -462,7 +462,7 @@ def test_without_a_fallback_the_ways_out_are_named(stranded, davegan, tree):
 
 
 WARNING = (
-    "WARNING: the micrograph alloy is neither on this machine nor could it be downloaded. This run is"
+    "WARNING: the micrograph alloy is neither on this machine nor could it be downloaded. The model is"
     " trained on the built-in generator grains INSTEAD (data.offline_fallback).\n"
 )
 
