@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import os
 import random
@@ -253,7 +254,11 @@ def interrupted(grains, tmp_path_factory):
     record["SIGINT"] = process.end(signal.SIGINT)
     record["after_SIGINT"] = checkpoint_steps(record["run"])
 
-    record["end"] = Process(home, *RESUME).end()
+    out, err = io.StringIO(), io.StringIO()
+    streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with contextlib.chdir(home), streams[0], streams[1]:
+        code = main([*RESUME])
+    record["end"] = code, out.getvalue(), err.getvalue()
     return record
 
 
