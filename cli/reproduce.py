@@ -229,16 +229,18 @@ def _run(work, overrides, resume, runs, workers, count, out, write):
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
     from davegan_tf.micrographs import load_from_config
-    from davegan_tf.reproduction import check_begun
+    from davegan_tf.reproduction import check_begun, of_different_data
 
     work = [job._replace(overrides=(*job.overrides, *overrides)) for job in work]
-    for job in work:
-        settings = load_config(job.config, [*job.overrides, f"seed={job.seed}"])
+    configs = [load_config(job.config, [*job.overrides, f"seed={job.seed}"]) for job in work]
+    for job, settings in zip(work, configs, strict=True):
         if not resume and job.folder(runs).path.exists():
             raise InputError(
                 f"{job.folder(runs).path}: exists already; go on with --resume, or name another folder with --runs."
             )
         check_begun(job, settings, runs, Path("tb_logs"), "or start in another folder")
+    # The same micrograph serves all seeds and variants.
+    for settings in of_different_data(configs):
         if settings.data.offline_fallback and load_from_config(settings).fallback_for:
             raise InputError(
                 f"data.source: the micrograph {settings.data.source} is not to be had here, and results of its stand-in"

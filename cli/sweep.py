@@ -60,7 +60,7 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable, write_text
     from davegan_tf.micrographs import load_from_config
-    from davegan_tf.reproduction import read_result
+    from davegan_tf.reproduction import of_different_data, read_result
     from davegan_tf.run_folder import RunFolder
 
     plan = sweeps.plan(config, sweeps.parse_vary(vary), seeds, overrides)
@@ -77,13 +77,13 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
     check_writable(runs, "--runs")
     check_writable(out / "sweep.md", "--out")
     check_writable(logs, "TensorBoard's log")
-    missing = [run.settings for run in plan if not run.job.finished(runs, count)]
-    for settings in {each.data.model_dump_json(): each for each in missing}.values():
+    work = [run.job for run in plan]
+    results = {job.name: read_result(job, runs) for job in work if job.finished(runs, count)}
+    missing = [run.settings for run in plan if run.job.name not in results]
+    for settings in of_different_data(missing):
         warn_of_stand_in(load_from_config(settings))
 
     command = _command(config, count, vary, seeds, overrides)
-    work = [run.job for run in plan]
-    results = {job.name: read_result(job, runs) for job in work if job.finished(runs, count)}
     failures = {}
 
     def write():

@@ -40,15 +40,18 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
-    """The same for a folder, which must be new or empty: yields a temporary one to be filled."""
+def atomic_folder(path, *, replace=False):
+    """The same for a folder: yields a temporary one to be filled.
+
+    A folder of that name must be empty; with ``replace`` it goes at the end, whatever is in it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         if path.is_dir():
-            path.rmdir()
+            (shutil.rmtree if replace else os.rmdir)(path)
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -5,7 +5,6 @@ is all that use needs), ``evaluation.json`` and a model card, ``README.md``.
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ def package(folder: RunFolder, name: str, models: Path) -> Path:
     path = models / name
     check_replaceable(path)
     model, _ = load_model(folder)
-    with atomic_folder(path) as temporary:
+    with atomic_folder(path, replace=True) as temporary:
         packaged = RunFolder(temporary)
         write_text(packaged.config, dump_config(config))
         # Where the file lay is nobody's business.
@@ -96,9 +95,6 @@ def package(folder: RunFolder, name: str, models: Path) -> Path:
         write_text(packaged.evaluation, json.dumps(evaluation, indent=1) + "\n")
         write_text(temporary / "README.md", _card(name, config, manifest, evaluation))
         save_compact_weights(model, packaged.compact_weights)
-        # Not earlier: what fails before leaves the older one as it is.
-        if path.is_dir():
-            shutil.rmtree(path)
     return path
 
 

@@ -6,7 +6,6 @@ one of TensorFlow's.
 """
 
 import os
-import shutil
 
 import imageio.v3 as iio
 import numpy as np
@@ -147,7 +146,7 @@ def write_embedding(folder, z, columns, picture, thumbnail, description):
     )
     embedding.sprite.image_path = "sprite.png"
     embedding.sprite.single_image_dim.extend([thumbnail, thumbnail])
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, replace=True) as temporary:
         # Nine digits tell any two float32 apart.
         np.savetxt(temporary / "tensors.tsv", z, fmt="%.9g", delimiter="\t")
         rows = [list(columns), *zip(*columns.values(), strict=True)]
@@ -158,5 +157,3 @@ def write_embedding(folder, z, columns, picture, thumbnail, description):
         # Last, since TensorBoard may be watching: a folder without events is no run to it.
         with tf.summary.create_file_writer(os.fspath(temporary)).as_default(step=0):
             tf.summary.text("projector", description)
-        if folder.is_dir():
-            shutil.rmtree(folder)

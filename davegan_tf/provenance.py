@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 from davegan_tf.registry import NAMED
 from davegan_tf.synthetic import GENERATORS
 
+# The licence of what a generator makes.
+GENERATED = "none needed: it is generated"
+
 
 class Provenance(NamedTuple):
     """Of a run's training data.
@@ -40,11 +43,11 @@ def provenance(config: Any, data: Mapping[str, Any]) -> Provenance:
     name, stand_in = data["name"], data["stands_in_for"]
     generated = f"the built-in generator `{name}`"
     if stand_in:
-        return Provenance(f"{generated}, in place of `{stand_in}`", "none needed: it is generated")
+        return Provenance(f"{generated}, in place of `{stand_in}`", GENERATED)
     source = config.data.source.strip()
     if source in NAMED:
         entry = NAMED[source]
         return Provenance(f"the micrograph `{name}`", entry.licence, entry.description, source)
     if source in GENERATORS:
-        return Provenance(generated, "none needed: it is generated", paper=source)
+        return Provenance(generated, GENERATED, paper=source)
     return Provenance(f"the micrograph `{name}`", "not known here; the owner of the image decides")

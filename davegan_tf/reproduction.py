@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +91,11 @@ def check_begun(job: Job, settings: Config, runs: Path, logs: Path, advice: str)
             f"{mine.path}: is finished with training.epochs {epochs}, not {wanted}; resume without this change, or "
             "choose another --runs."
         )
+
+
+def of_different_data(configs: Iterable[Config]) -> Iterable[Config]:
+    """One config for each section ``data`` there is: what is to be loaded to see whether all of it can be had."""
+    return {config.data.model_dump_json(): config for config in configs}.values()
 
 
 def seeds_of(runs: Path, name: str) -> list[int]:

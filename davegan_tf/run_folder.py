@@ -92,17 +92,11 @@ class RunFolder:
 
     def read_evaluation(self):
         """What `evaluate` wrote, as a dictionary; None if it was not run, InputError if it is damaged."""
-        if not self.evaluation.is_file():
-            return None
-        return _read_record(
-            self.evaluation, EVALUATION_KEYS, "remove it, or measure again with `evaluate`"
-        )
+        return _read_measured(self.evaluation, EVALUATION_KEYS, "evaluate")
 
     def read_study(self):
         """The same of `study`."""
-        if not self.study.is_file():
-            return None
-        return _read_record(self.study, STUDY_KEYS, "remove it, or measure again with `study`")
+        return _read_measured(self.study, STUDY_KEYS, "study")
 
     def write_manifest(self, **entries):
         """Add or replace entries of the manifest."""
@@ -252,6 +246,11 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+
+def _read_measured(path, keys, command):
+    advice = f"remove it, or measure again with `{command}`"
+    return _read_record(path, keys, advice) if path.is_file() else None
 
 
 def _read_record(path, keys, advice):
