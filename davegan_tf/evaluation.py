@@ -73,7 +73,8 @@ def evaluate(
         JSON-ready: ``reconstructions`` and ``samples`` with a record for each measure, ``verdict`` with ``passed``,
         ``failed`` (names) and ``measures`` (how many there are), and what was measured. A record has ``value``,
         ``floor`` (``mean`` and ``std`` over sets of real crops), ``noise``, ``ratio`` to the floor (1: as good as
-        real), its 95 % ``interval``, ``noise_ratio`` and ``passed``; None: not defined here.
+        real), its 95 % ``interval``, ``noise_ratio`` and ``passed``; None: not defined here. E_gen also has
+        ``disjoint``, what real crops get from tiles that they share no pixel with.
         See :func:`davegan_tf.scorecard.judge` for the statistics.
 
     Raises
@@ -183,19 +184,27 @@ def _reconstruction_errors(reconstructed, real, phases, rng):
 
 
 def _generation_errors(generated, noise, real, phases, rng):
-    """E_gen over all lags and the near ones; the floor is that of real crops."""
+    """E_gen over all lags and the near ones; the floor is that of real crops.
+
+    Most crops share pixels with the tile that is closest to them, which no sample does. So ``disjoint`` stands beside
+    the floor: the same of crops that are compared only with tiles they share none with, which are fewer tiles.
+    """
+    elsewhere = real.disjoint.any(axis=1)
     errors_of = {}
     for name, max_lag in ERRORS.items():
 
-        def errors(labels, max_lag=max_lag):
-            return measures.generation_errors(real.training_tiles, labels, phases, max_lag)
+        def errors(labels, compared=True, max_lag=max_lag):
+            return measures.generation_errors(
+                real.training_tiles, labels, phases, max_lag, compared
+            )
 
         # Crops of a micrograph that is one tile are that tile: no floor.
         alone = len(real.training_tiles) == 1
         of_crops = np.empty((len(phases), 0)) if alone else errors(real.crops)
+        of_disjoint = errors(real.crops, real.disjoint)[:, elsewhere]
         errors_of[f"E_gen{name}"] = records.of_error(
             errors(generated), of_crops, errors(noise), phases, rng
-        )
+        ) | {"disjoint": float(of_disjoint.mean()) if elsewhere.any() else None}
     return errors_of
 
 

@@ -19,9 +19,12 @@ LABELS = {
     "memorisation": "memorised share",
     **{name: statistic.label for name, statistic in STATISTICS.items()},
 }
+# What stands beside a measure, by its key in the record.
+BESIDE = {"mirrored": "mirrored", "disjoint": "disjoint crops"}
 LEGEND = f"""\
 E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and reconstruction, sample and closest tile. They
-  see little but φ; where white noise does as well as real crops, a small value proves nothing.
+  see little but φ; where white noise does as well as real crops, a small value proves nothing. Disjoint crops: what
+  real crops get from tiles that they share no pixel with, as samples do; the floor's are part of a tile or two.
 φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
   as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;
@@ -89,8 +92,9 @@ def _row(name, record, published):
     if "images" in record:
         values = zip(record["images"].values(), record["real"].values(), strict=True)
         label += f" ({'; '.join(f'{mine:.3g}, real {real:.3g}' for mine, real in values)})"
-    if record.get("mirrored") is not None:
-        label += f" ({_number(record['mirrored'])} mirrored)"
+    for key, what in BESIDE.items():
+        if record.get(key) is not None:
+            label += f" ({_number(record[key])} {what})"
     floor, interval = record["floor"], record["interval"]
     return (
         f"  {label}",

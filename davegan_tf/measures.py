@@ -61,11 +61,16 @@ def reconstruction_errors(
 
 
 def generation_errors(
-    tiles: Labels, images: Labels, phases: list[int], max_lag: float | None = None
+    tiles: Labels,
+    images: Labels,
+    phases: list[int],
+    max_lag: float | None = None,
+    compared: NDArray[np.bool_] | bool = True,
 ) -> descriptors.Floats:
     """Eq. 12 between each image and the closest tile, as the paper takes it for E_gen: (phases, n) float64.
 
-    Each phase is treated as a two-phase image of its own, with its own closest tile.
+    Each phase is treated as a two-phase image of its own, with its own closest tile, of those it is ``compared`` with,
+    (n, tiles) bool.
     """
     errors = []
     for phase in phases:
@@ -75,7 +80,7 @@ def generation_errors(
         if max_lag is not None:
             within = descriptors.lag_lengths(tiles.shape[1:]) <= max_lag
             s2_tiles, s2 = (correlation[:, None, within] for correlation in (s2_tiles, s2))
-        errors.append(descriptors.nearest_s2_error(s2, s2_tiles))
+        errors.append(descriptors.nearest_s2_error(s2, s2_tiles, compared))
     return np.array(errors)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from davegan_tf import measures
+from davegan_tf import measures, similarity
 from davegan_tf.dataset import BatchPositions, cut, tile_positions
 from davegan_tf.measures import Labels
 
@@ -66,4 +66,9 @@ class RealPieces:
         # Of all pixels, also of those that belong to no tile.
         self.fractions = measures.phase_fractions(reference, n_phases).mean(axis=0)
         # E_gen is the distance to the training tiles, whatever the crops are cut from.
-        self.training_tiles = cut(training, tile_places(training, side), side)
+        places = tile_places(training, side)
+        self.training_tiles = cut(training, places, side)
+        # Which of them a crop, (crops, tiles), has no pixel of.
+        self.disjoint = np.full((len(self.places), len(places)), True)
+        if not self.held_out:
+            self.disjoint = ~similarity.overlapping(self.places, places, side)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from davegan_tf import curves, inline_svg, statistic_curves
-from davegan_tf.evaluation_table import LABELS, rows, verdict
+from davegan_tf.evaluation_table import BESIDE, LABELS, rows, verdict
 from davegan_tf.files import write_text
 from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.report_pictures import (
@@ -204,8 +204,9 @@ def _details(record: Mapping[str, Any]) -> Iterable[str]:
             parts.append(f"ratio {ratios[phase]:.3g}")
         if parts:
             yield (f"phase {phase}: " if phase else "") + ", ".join(parts)
-    if record.get("mirrored") is not None:
-        yield f"mirrored: {record['mirrored']:.3g}"
+    for key, what in BESIDE.items():
+        if record.get(key) is not None:
+            yield f"{what}: {record[key]:.3g}"
 
 
 def _ratio_drawn(name: str, record: Mapping[str, Any]) -> str:

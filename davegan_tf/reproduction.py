@@ -199,7 +199,7 @@ def read_result(job: Job, runs: Path) -> dict[str, Any]:
     folder = job.folder(runs)
     evaluation, manifest = folder.read_evaluation(), folder.read_manifest()
     kept = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "strict_ratio")
-    kept += ("passed", "per_phase", "images", "real", "mirrored")
+    kept += ("passed", "per_phase", "images", "real", "mirrored", "disjoint")
     return {
         "config": job.config,
         "seed": job.seed,

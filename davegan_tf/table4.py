@@ -83,9 +83,11 @@ def document(table: Mapping[str, Any], command: str) -> str:
         "",
         f"Made by `{command}`; every figure is in [`table4.json`](table4.json).",
         "E is the error of Eq. 12. *Floor* is what real crops get, *noise* what white noise of the same φ gets:",
-        "E_gen cannot tell them apart, which is why the scorecard below has other measures, too. Of more than one seed",
-        "the figure is the median. *Memorised* is the share of samples that lie near some place of the training data,",
-        "*mirrored* the same of mirrored samples, which are copies no more.",
+        "E_gen cannot tell them apart, which is why the scorecard below has other measures, too. Most real crops share",
+        "pixels with the closest tile, as no sample does: *disjoint crops* are compared only with tiles that they have",
+        "no pixel of, which are fewer to choose from. Of more than one seed the figure is the median. *Memorised* is",
+        "the share of samples that lie near some place of the training data, *mirrored* the same of mirrored samples,",
+        "which are copies no more.",
     ]
     for preset, materials in table.items():
         if not materials:
@@ -108,41 +110,45 @@ def document(table: Mapping[str, Any], command: str) -> str:
 def _errors(materials):
     head = (
         *("material", "seeds", "E_rec", "paper", "no worse"),
-        *("E_gen", "paper", "floor", "noise", "no worse than one of them"),
+        *("E_gen", "paper", "floor", "disjoint crops", "noise", "no worse than paper or floor"),
     )
     rows, reached = [], []
     for material, results in materials.items():
         published, runs = PAPER_TABLE_4[material], list(results.values())
         e_rec = _median(run["reconstructions"]["E_rec"]["value"] for run in runs)
-        e_gen, floor, noise = (
+        e_gen, floor, disjoint, noise = (
             _median(values)
             for values in zip(*(_generation_error(run) for run in runs), strict=True)
         )
         rec_reached = e_rec <= published["E_rec"] + ZERO
-        gen_reached = e_gen <= max(published["E_gen"], floor or 0.0) + ZERO
-        reached.append((rec_reached, gen_reached))
+        gen_reached, disjoint_reached = (
+            e_gen <= max(published["E_gen"], real or 0.0) + ZERO for real in (floor, disjoint)
+        )
+        reached.append((rec_reached, gen_reached, disjoint_reached))
         rows.append(
             (
                 material,
                 ", ".join(results),
                 *map(_number, (e_rec, published["E_rec"])),
                 _mark(rec_reached),
-                *map(_number, (e_gen, published["E_gen"], floor, noise)),
+                *map(_number, (e_gen, published["E_gen"], floor, disjoint, noise)),
                 _mark(gen_reached),
             )
         )
-    of_rec, of_gen = map(sum, zip(*reached, strict=True))
+    of_rec, of_gen, of_disjoint = map(sum, zip(*reached, strict=True))
     summary = (
         f"E_rec is no worse than the paper's on {of_rec} of {len(rows)} materials, E_gen no worse than the larger of "
-        f"the paper's and the floor on {of_gen}."
+        f"the paper's and the floor on {of_gen}, than the larger of the paper's and that of disjoint crops on "
+        f"{of_disjoint}."
     )
     return [*_markdown(head, rows), "", summary]
 
 
 def _generation_error(run):
-    """Value, floor and that of white noise."""
+    """Value, floor, that of disjoint crops and of white noise."""
     record = run["samples"]["E_gen"]
-    return record["value"], record["floor"] and record["floor"]["mean"], record["noise"]
+    floor = record["floor"] and record["floor"]["mean"]
+    return record["value"], floor, record.get("disjoint"), record["noise"]
 
 
 def _targets(materials):

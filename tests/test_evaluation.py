@@ -1,5 +1,6 @@
 """The evaluation on ideal, degenerate and copied input, and against what is known of alloy."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from davegan_tf.dataset import BatchPositions, cut, tile_positions
 from davegan_tf.errors import InputError
 from davegan_tf.evaluation import PAPER_TABLE_4, evaluate
 from davegan_tf.evaluation_table import LABELS, format_table
-from davegan_tf.real_pieces import MOST_TILES, tile_places
+from davegan_tf.real_pieces import MOST_TILES, RealPieces, tile_places
 
 MICROGRAPHS = Path(__file__).parents[2] / "shared" / "micrographs"
 SIDE = 32
@@ -88,6 +89,50 @@ def test_new_material_of_the_same_kind_passes(of_new_material):
     assert 0.9 < samples["diversity"]["value"] < 1.1
     assert samples["coverage"]["ratio"] < 1.5
     assert samples["E_gen"]["ratio"] == pytest.approx(1, abs=0.25)
+
+
+def test_new_material_is_as_far_from_the_tiles_as_disjoint_crops(new_material):
+    of_new, of_crops, of_disjoint = [], [], []
+    for seed in range(100, 106):
+        micrograph = material(size=4 * SIDE, seed=seed)
+        real = RealPieces(micrograph, micrograph, SIDE, len(new_material), 2, 0)
+        errors = functools.partial(measures.generation_errors, real.training_tiles, phases=[1])
+        of_new.append(errors(new_material).mean())
+        of_crops.append(errors(real.crops).mean())
+        of_disjoint.append(errors(real.crops, compared=real.disjoint).mean())
+    # One micrograph of 4 × 4 tiles alone may differ by a fifth.
+    assert np.mean(of_new) == pytest.approx(np.mean(of_disjoint), rel=0.1)
+    # Crops that share pixels with tiles are nearer.
+    assert np.mean(of_crops) < 0.85 * np.mean(of_disjoint)
+
+
+def test_disjoint_crops_are_compared_with_tiles_without_a_common_pixel_alone():
+    micrograph = material(size=2 * SIDE)
+    result = run(micrograph)
+    positions = BatchPositions(micrograph.shape, SIDE, "crops", 2 * SAMPLES, 0).positions(0, 1)[0]
+    of_tiles = measures.descriptors.two_point_correlation(tiles(micrograph) == 1)
+    errors = []
+    for place, crop in zip(positions, cut(micrograph, positions, SIDE), strict=True):
+        s2 = measures.descriptors.two_point_correlation(crop == 1)
+        apart = [
+            np.sqrt(np.mean((s2 - of_tile) ** 2))
+            for of_tile, tile in zip(of_tiles, tile_positions(micrograph.shape, SIDE), strict=True)
+            if (abs(place - tile) >= SIDE).any()
+        ]
+        errors += [min(apart)] if apart else []
+    assert 0 < len(errors) < len(positions)
+    assert result["samples"]["E_gen"]["disjoint"] == pytest.approx(np.mean(errors))
+
+
+def test_crops_of_a_held_out_part_are_all_disjoint(micrograph):
+    reference = material(seed=7)
+    result = run(micrograph, reference=reference, reconstructed=tiles(reference))
+    record = result["samples"]["E_gen"]
+    assert record["disjoint"] == pytest.approx(record["floor"]["mean"])
+
+
+def test_a_micrograph_of_one_tile_has_no_disjoint_crops():
+    assert run(material(size=SIDE))["samples"]["E_gen"]["disjoint"] is None
 
 
 def test_perfect_reconstructions_pass_with_no_difference_at_all(of_new_material):
@@ -319,15 +364,15 @@ def test_table_has_a_row_for_each_measure_and_the_papers_figures(of_noise):
     for subject in ("reconstructions", "samples"):
         for name in result[subject]:
             assert any(row.startswith(LABELS[name]) for row in rows), name
-    (e_gen,) = (row.split() for row in rows if row.startswith("E_gen  "))
-    assert e_gen[1:3] == [f"{result['samples']['E_gen']['value']:.2e}", "5.66e-03"]
+    (e_gen,) = (row.split() for row in rows if row.startswith("E_gen ("))
+    assert e_gen[4:6] == [f"{result['samples']['E_gen']['value']:.2e}", "5.66e-03"]
     (interface,) = (row for row in rows if row.startswith("interface density") and "FAIL" in row)
     assert f"{result['samples']['interface_density']['ratio']:.0f}" in interface.split()
     assert f"FAIL: {len(result['verdict']['failed'])} of {result['verdict']['measures']}" in table
     assert "interface density (samples)" in table
     assert "{" not in table
     other = format_table(result, paper="my own material").splitlines()
-    assert next(row.split()[2] for row in other if row.startswith("  E_gen  ")) == "–"
+    assert next(row.split()[5] for row in other if row.startswith("  E_gen (")) == "–"
     assert "1.23e-04" in format_table(result, paper={"E_gen": 1.23e-4})
     assert len(PAPER_TABLE_4) == 11
 
@@ -341,6 +386,8 @@ def test_baselines_of_alloy_are_those_known_for_it():
     error = result["samples"]["E_gen"]
     assert error["floor"]["mean"] == pytest.approx(1.0e-2, rel=0.1)
     assert error["noise"] == pytest.approx(9.4e-3, rel=0.1)
+    # Of tiles from each other, 15 to choose from for 12.
+    assert error["disjoint"] == pytest.approx(1.22e-2, rel=0.1)
     # Real crops pass, noise is ten standard errors away and more.
     assert result["samples"]["autocovariance_8"]["passed"]
     assert 8 < result["samples"]["autocovariance_8"]["noise_ratio"] < 14

@@ -320,6 +320,14 @@ def test_the_share_of_mirrored_samples_stands_beside_the_memorised_share(grains,
     assert "memorised share (0.125 mirrored)" in format_table(mirrored)
 
 
+def test_the_error_of_disjoint_crops_stands_beside_that_of_samples(grains, no_curves):
+    result, pictures = grains
+    other = changed(result, disjoint=0.125)
+    (_, label), *_ = Page(report.report(other, pictures, title="t")).cells("samples", "E_gen")
+    assert label == "E_gendisjoint crops: 0.125"
+    assert "E_gen (0.125 disjoint crops)" in format_table(other)
+
+
 def test_records_without_numbers_are_dashes(grains, no_curves):
     result, pictures = grains
     empty = dict.fromkeys(result["samples"]["coverage"])

@@ -349,29 +349,30 @@ def test_the_page_has_medians_failures_and_white_noise(result):
 
 
 @pytest.mark.parametrize(
-    ("material", "e_rec", "e_gen", "floor", "marks"),
+    ("material", "e_rec", "e_gen", "floor", "disjoint", "marks"),
     [
-        ("alloy", 4.66e-3, 5.66e-3, 1e-3, ("yes", "yes")),
-        ("alloy", 4.7e-3, 9e-3, 1e-2, ("**no**", "yes")),
-        ("alloy", 4.6e-3, 1.1e-2, 1e-2, ("yes", "**no**")),
-        ("checkerboard", 1e-16, 1e-16, 0.0, ("yes", "yes")),
-        ("checkerboard", 1e-6, 1e-6, None, ("**no**", "**no**")),
+        ("alloy", 4.66e-3, 5.66e-3, 1e-3, 2e-3, ("yes", "yes", "yes")),
+        ("alloy", 4.7e-3, 9e-3, 1e-2, 2e-2, ("**no**", "yes", "yes")),
+        ("alloy", 4.6e-3, 1.1e-2, 1e-2, 1.2e-2, ("yes", "**no**", "yes")),
+        ("checkerboard", 1e-16, 1e-16, 0.0, 0.0, ("yes", "yes", "yes")),
+        ("checkerboard", 1e-6, 1e-6, None, None, ("**no**", "**no**", "**no**")),
     ],
 )
 def test_errors_are_held_against_the_papers_and_the_floor(
-    result, material, e_rec, e_gen, floor, marks
+    result, material, e_rec, e_gen, floor, disjoint, marks
 ):
     result = good(copy.deepcopy(result))
     result["reconstructions"]["E_rec"]["value"] = e_rec
     floor = None if floor is None else {"mean": floor, "std": 0.0}
-    result["samples"]["E_gen"].update(value=e_gen, floor=floor)
+    result["samples"]["E_gen"].update(value=e_gen, floor=floor, disjoint=disjoint)
     page = table4.document({"best": {}, "paper": {material: {"0": result}}}, "the command")
     (line,) = (line for line in page.splitlines() if line.startswith(f"| {material} | 0 | "))
     cells = line.strip("| ").split(" | ")
-    assert (cells[4], cells[9]) == marks
+    assert (cells[4], cells[10]) == marks[:2]
     counted = [int(mark == "yes") for mark in marks]
     assert f"the paper's on {counted[0]} of 1 materials" in page
-    assert f"the floor on {counted[1]}." in page
+    assert f"the floor on {counted[1]}, " in page
+    assert f"disjoint crops on {counted[2]}." in page
 
 
 # ablation
