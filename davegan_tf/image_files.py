@@ -127,6 +127,7 @@ def _read_tiff(path: Path) -> GreyImage:
                 raise InputError(
                     f"{path} holds a stack of shape {array.shape}; give a TIFF with one image."
                 )
+            array = _upright(array, page.tags.valueof("Orientation"))
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
                 # What one sees counts: bright is high.
                 array = ~array if array.dtype.kind in "bu" else -array
@@ -136,6 +137,15 @@ def _read_tiff(path: Path) -> GreyImage:
         raise
     except Exception as error:  # damaged files raise whatever the decoder tripped over
         raise _damaged(path, error) from None
+
+
+def _upright(array: np.ndarray, orientation: int | None) -> np.ndarray:
+    """As one sees it, what is stored (height, width, …) with this value of TIFF's tag Orientation."""
+    if orientation in (3, 4, 6, 7):
+        array = array[::-1]
+    if orientation in (2, 3, 7, 8):
+        array = array[:, ::-1]
+    return array.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else array
 
 
 def _several(path: Path, count: int, what: str) -> InputError:

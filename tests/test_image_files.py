@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
 from davegan_tf.errors import InputError
 from davegan_tf.image_files import LUMINANCE, read_image
@@ -14,6 +14,7 @@ from davegan_tf.image_files import LUMINANCE, read_image
 RNG = np.random.default_rng(8)
 GREY8 = RNG.integers(0, 256, (70, 90), dtype=np.uint8)
 GREY16 = RNG.integers(0, 65536, (70, 90), dtype=np.uint16)
+ORIENTATION = 274  # the number of the tag, of TIFF and Exif
 
 
 def write(path, array):
@@ -150,6 +151,19 @@ def test_lossy_tiff_is_no_image_of_labels(tmp_path, compression):
     colours = np.stack([GREY8] * 3, axis=-1)
     tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb", compression=compression)
     assert read_image(tmp_path / "a.tif").lossy
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("colours", [False, True], ids=["grey", "colours"])
+def test_a_turned_tiff_is_read_as_one_sees_it(tmp_path, orientation, colours):
+    stored = np.random.default_rng(0).integers(0, 256, (5, 7, 3) if colours else (5, 7), np.uint8)
+    turned = Image.fromarray(stored)
+    turned.getexif()[ORIENTATION] = orientation
+    path, seen = tmp_path / "a.tif", tmp_path / "a.png"
+    tag = (ORIENTATION, "H", 1, orientation, True)
+    tifffile.imwrite(path, stored, photometric="rgb" if colours else "minisblack", extratags=[tag])
+    ImageOps.exif_transpose(turned).save(seen)
+    np.testing.assert_array_equal(read_image(path).values, read_image(seen).values)
 
 
 def test_tiff_variants(tmp_path):
