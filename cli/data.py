@@ -93,7 +93,7 @@ def show(
         raise InputError(f'--out "{out}": the picture is a PNG, give a name that ends in .png.')
     check_not_read(out, [source])
     side = int(image_size) if image_size else None
-    with keys_as_options():
+    with keys_as_options("image_size", "micrograph_size"):
         micrograph = load_micrograph(
             source,
             threshold=threshold,
@@ -103,8 +103,8 @@ def show(
             generator_seed=seed,
             min_side=side or 64,
         )
-    side = side or min(64, *micrograph.images.shape[1:])
-    picture, shown = _picture(micrograph.images, micrograph.n_phases, side, sampling, seed)
+        side = side or min(64, *micrograph.images.shape[1:])
+        picture, shown = _picture(micrograph.images, micrograph.n_phases, side, sampling, seed)
     from PIL import Image
 
     with atomic_path(out) as temporary:

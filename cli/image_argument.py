@@ -46,13 +46,22 @@ def check_segmentation_used(images, threshold, phases):
 
 
 @contextlib.contextmanager
-def keys_as_options():
-    """The library's errors name keys of a config; in this block ``data.threshold`` becomes ``--threshold``."""
+def keys_as_options(*others):
+    """The library's errors name keys of a config; in this block ``data.threshold`` becomes ``--threshold``.
+
+    Parameters
+    ----------
+    *others : str
+        Keys of ``data`` that the command has options for besides those of :func:`segmentation_options`.
+    """
     try:
         yield
     except InputError as error:
-        said = re.sub(r"\bdata\.(threshold|phases)\b", r"--\1", str(error))
-        raise InputError(said.removeprefix("data.source: ")) from error
+        said = str(error).removeprefix("data.source: ")
+        for key in ("threshold", "phases", *others):
+            said = re.sub(rf"\bdata\.{key}\b", f"--{key.replace('_', '-')}", said)
+        # The size of a trained model's images is what it is.
+        raise InputError(said.replace(" or a smaller data.image_size", "")) from error
 
 
 def check_not_read(path, sources, role="read"):

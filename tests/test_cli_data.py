@@ -99,8 +99,10 @@ def test_mistakes_leave_nothing_behind(tmp_path):
         run("show", "grains", "--out", tmp_path / "a.jpg")
     with pytest.raises(InputError, match='did you mean "grains"'):
         run("show", "grain", "--out", tmp_path / "a.png")
-    with pytest.raises(InputError, match="hold no image of 256"):
+    with pytest.raises(InputError, match=r"^--image-size: .* hold no image of 256"):
         run("show", "grains", "--out", tmp_path / "a.png", "--image-size", 256, *small)
+    with pytest.raises(InputError, match=r"100 pixels \(--micrograph-size\) cannot be made"):
+        run("show", "checkerboard", "--out", tmp_path / "a.png", "--micrograph-size", 100)
     result = run("show", "grains", "--out", tmp_path / "a.png", "--threshold", "mean")
     assert result.exit_code == 2
     assert "mean: expected otsu or a number" in result.output

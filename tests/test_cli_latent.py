@@ -362,7 +362,7 @@ REFUSALS = [
     (f"{TRAVERSE} --image grain --out a.png", 'did you mean "grains"?'),
     (f"{TRAVERSE} --image missing.png --out a.png", 'there is no file "missing.png"'),
     (f"{TRAVERSE} --image three.npy --out a.png", "has 3 phases, but the model of runs/grains"),
-    (f"{TRAVERSE} --image small.npy --out a.png", "too small: 40 × 40 pixels"),
+    (f"{TRAVERSE} --image small.npy --out a.png", "are needed; give a larger image."),
     (f"{TRAVERSE} --image ellipses --out a.png", "ellipses: is too small, 32 × 32 pixels"),
     (f"{TRAVERSE} --image text.png --out a.png", "text.png"),
     (f"{TRAVERSE} --image grey.png --out a.png", "how to part them into phases must be stated"),
