@@ -131,7 +131,7 @@ DA-VEGAN trained on {origin.source}, {shape} pixels, {data["n_phases"]} phases (
 {manifest["wall_seconds"] / 60:.0f} minutes on {machine["cores"]} cores ({machine["processor"]}); {versions}
 - Limits: it knows this one micrograph, at this magnification; the scorecard says how well.
 
-Scorecard, by `python -m cli evaluate {name}`:
+Scorecard, by `python -m cli evaluate {name} --count {evaluation["counts"]["samples"]}`:
 
 ```
 {format_table(evaluation, paper=origin.paper)}

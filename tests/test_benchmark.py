@@ -158,6 +158,7 @@ def test_workers_die_with_their_parent(sleeper):
     assert gone(pid)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path):
     command = [sys.executable, "-m", "cli", "benchmark", "--only", "generation"]
     with subprocess.Popen(
@@ -217,6 +218,7 @@ def test_mistakes_are_told_without_tensorflow(no_tensorflow, davegan, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_one_round_from_end_to_end(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(measure, "PRODUCTS", {1024: 2})
     values = ["--set", "data.micrograph_size=128", "--set", "training.chunk_steps=2"]
@@ -274,6 +276,7 @@ def test_an_unexpected_exit_code_of_a_command_is_told(tmp_path):
     assert startup._run(["--help"], 0, tmp_path) > 0
 
 
+@pytest.mark.slow
 def test_the_cost_table_of_one_size(monkeypatch):
     monkeypatch.setattr(measure, "COST_SECONDS", 0.01)
     options = {**OPTIONS, "overrides": [*OVERRIDES, "training.backend=graph"]}

@@ -259,6 +259,7 @@ def checkpoint_steps(run):
     return sorted(int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("*.index"))
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_both(pair):
     (chief_code, chief_out, chief_err), (code, out, err) = pair["interrupted"]
     assert (chief_code, code) == (143, 143), chief_err + err
@@ -270,6 +271,7 @@ def test_a_signal_to_one_process_stops_both(pair):
     assert chief_err + err == ""
 
 
+@pytest.mark.slow
 def test_the_resumed_pair_ends_with_the_weights_of_one_process(pair, tmp_path, monkeypatch):
     (chief_code, chief_out, chief_err), (code, out, err) = pair["resumed"]
     assert (chief_code, code) == (0, 0), chief_err + err

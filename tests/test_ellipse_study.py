@@ -154,6 +154,7 @@ def test_bad_betas_are_refused(betas, capsys):
     assert "expected numbers such as" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_figures_3_and_4(ellipses, tmp_path, monkeypatch, capsys):
     """With one training copied for two values of β, one of them measured; what is missing would be trained."""
     monkeypatch.chdir(tmp_path)

@@ -53,6 +53,7 @@ def test_it_is_small_and_has_a_card(models):
     card = (models / "steel" / "README.md").read_text()
     for phrase in (
         "python -m cli generate steel",
+        "python -m cli evaluate steel --count 8`",
         "--seed 0",
         "Licence of the data",
         "60 steps",

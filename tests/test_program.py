@@ -124,6 +124,7 @@ def test_the_program_is_one_of_stablehlo_alone(exported):
     assert "stablehlo.while" in text
 
 
+@pytest.mark.slow
 def test_what_was_trained_becomes_a_run_that_train_finishes(exported, tmp_path):
     folder, home = tmp_path / "folder", tmp_path / "run"
     shutil.copytree(exported, folder)
@@ -150,6 +151,7 @@ def test_what_was_trained_becomes_a_run_that_train_finishes(exported, tmp_path):
     np.testing.assert_array_equal(kernel, trained["encoder/layer_1/kernel"])
 
 
+@pytest.mark.slow
 def test_training_goes_on_in_the_same_history(exported, tmp_path):
     folder, home = tmp_path / "folder", tmp_path / "run"
     shutil.copytree(exported, folder)

@@ -752,6 +752,7 @@ def test_only_what_acts_is_measured_and_compiled(
     assert matched == [False] * 3 + [programs == 2] * 3
 
 
+@pytest.mark.slow
 def test_learning_rates_fall_to_the_end_and_resuming_changes_nothing(tmp_path, models):
     config, data = tiny("training.decay_after=3")  # from step 12 on, ends at 24
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
