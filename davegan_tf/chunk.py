@@ -8,6 +8,7 @@ import tensorflow as tf
 from davegan_tf import backends
 from davegan_tf.davegan import LOGS
 from davegan_tf.distribution import Distribution, this_replica
+from davegan_tf.heap import release_free_memory
 
 
 class Chunk:
@@ -53,7 +54,9 @@ class Chunk:
         started = time.monotonic()
         self._length = n_steps
         empty = np.zeros((0, batch_size, 3), np.int32)
+        release_free_memory()
         self.run(empty, empty)
+        release_free_memory()
         return time.monotonic() - started
 
     def run(self, positions, real_positions=None):

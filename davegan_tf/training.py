@@ -27,7 +27,7 @@ from davegan_tf.stop_signal import StopSignal
 
 RECALIBRATION_BATCHES = 200
 STATISTICS_IMAGES = 2048  # crops enough to know a micrograph
-STATISTICS_PARTS = 8  # so many at a time fit into little memory
+STATISTICS_PARTS = 64  # TensorFlow keeps the memory that one of them needs
 LOGIT_TILES = 512  # that many at most, evenly over all: of 60,000 ellipses a few hundred will do
 
 
