@@ -8,8 +8,8 @@ import sys
 def release_free_memory() -> None:
     """Give back what is free, where the C library can (glibc); elsewhere nothing happens.
 
-    Of what XLA needs to compile a training step, more than a half is freed in so many small pieces that the C library
-    would keep it: the process would hold it to its end, and have less room to compile the next program.
+    Much of what XLA needs to compile a training step is freed in so many small pieces that the C library would keep
+    it: the process would hold it to its end, and have less room to compile the next program.
     """
     gc.collect()
     if sys.platform == "linux":
