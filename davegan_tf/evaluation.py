@@ -186,8 +186,8 @@ def _reconstruction_errors(reconstructed, real, phases, rng):
 def _generation_errors(generated, noise, real, phases, rng):
     """E_gen over all lags and the near ones; the floor is that of real crops.
 
-    Most crops share pixels with the tile that is closest to them, which no sample does. So ``disjoint`` stands beside
-    the floor: the same of crops that are compared only with tiles they share none with, which are fewer tiles.
+    Crops are pieces of tiles, which no sample is. So ``disjoint`` stands beside the floor: the same of crops that are
+    compared only with tiles they share no pixel with, which are fewer tiles.
     """
     elsewhere = real.disjoint.any(axis=1)
     errors_of = {}

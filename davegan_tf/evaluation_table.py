@@ -24,7 +24,7 @@ BESIDE = {"mirrored": "mirrored", "disjoint": "disjoint crops"}
 LEGEND = f"""\
 E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and reconstruction, sample and closest tile. They
   see little but φ; where white noise does as well as real crops, a small value proves nothing. Disjoint crops: what
-  real crops get from tiles that they share no pixel with, as samples do; the floor's are part of a tile or two.
+  real crops get from tiles that they share no pixel with, as samples share none; the floor's are pieces of tiles.
 φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
   as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;

@@ -33,7 +33,7 @@ MEASURES = {
     "own tile (Eq. 12).",
     "E_rec_near": "The same over lags shorter than 16 pixels.",
     "E_gen": "Error of a sample: the same difference to the training tile that is closest to it. It sees little but "
-    "the phase fraction, and a copy of a tile has the error 0. The real crops of the floor share pixels with tiles; "
+    "the phase fraction, and a copy of a tile has the error 0. The real crops of the floor are pieces of tiles; "
     "disjoint crops are compared only with the tiles that they have no pixel of, as samples have none of any.",
     "E_gen_near": "The same over lags shorter than 16 pixels.",
     "pixel_accuracy": "Share of pixels that have the same phase in tile and reconstruction.",

@@ -83,11 +83,11 @@ def document(table: Mapping[str, Any], command: str) -> str:
         "",
         f"Made by `{command}`; every figure is in [`table4.json`](table4.json).",
         "E is the error of Eq. 12. *Floor* is what real crops get, *noise* what white noise of the same φ gets:",
-        "E_gen cannot tell them apart, which is why the scorecard below has other measures, too. Most real crops share",
-        "pixels with the closest tile, as no sample does: *disjoint crops* are compared only with tiles that they have",
-        "no pixel of, which are fewer to choose from. Of more than one seed the figure is the median. *Memorised* is",
-        "the share of samples that lie near some place of the training data, *mirrored* the same of mirrored samples,",
-        "which are copies no more.",
+        "E_gen cannot tell them apart, which is why the scorecard below has other measures, too. Real crops are",
+        "pieces of tiles, as no sample is: *disjoint crops* are compared only with tiles that they have no pixel of,",
+        "which are fewer to choose from. Of more than one seed the figure is the median. *Memorised* is the share of",
+        "samples that lie near some place of the training data, *mirrored* the same of mirrored samples, which are",
+        "copies no more.",
     ]
     for preset, materials in table.items():
         if not materials:
