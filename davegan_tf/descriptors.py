@@ -154,9 +154,7 @@ def pairwise_s2_error(s2_a: ArrayLike, s2_b: ArrayLike) -> Floats:
     return distance / np.sqrt(a.shape[-2] * a.shape[-1])
 
 
-def nearest_s2_error(
-    s2: ArrayLike, references: ArrayLike | None = None, compared: ArrayLike = True
-) -> Floats:
+def nearest_s2_error(s2: ArrayLike, references: ArrayLike | None = None) -> Floats:
     """Eq. 12 between each image and the closest reference, as the paper takes it for E_gen.
 
     Parameters
@@ -164,16 +162,13 @@ def nearest_s2_error(
     s2 : (n, height, width) float
     references : (m, height, width) float, optional
         If None, each image is compared with the closest *other* image of ``s2``, which needs n ≥ 2.
-    compared : (n, m) bool, optional
-        Which references an image is compared with, by default all.
 
     Returns
     -------
     (n,) float64
-        Infinite for an image that is compared with none.
     """
     if references is not None:
-        return pairwise_s2_error(s2, references).min(axis=1, where=compared, initial=np.inf)
+        return pairwise_s2_error(s2, references).min(axis=1)
     errors = pairwise_s2_error(s2, s2)
     if len(errors) < 2:
         raise InputError("The nearest other image of a stack needs at least two images, not one.")

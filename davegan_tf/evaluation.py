@@ -193,15 +193,14 @@ def _generation_errors(generated, noise, real, phases, rng):
     errors_of = {}
     for name, max_lag in ERRORS.items():
 
-        def errors(labels, compared=True, max_lag=max_lag):
-            return measures.generation_errors(
-                real.training_tiles, labels, phases, max_lag, compared
-            )
+        def errors(labels, max_lag=max_lag):
+            return measures.generation_errors(real.training_tiles, labels, phases, max_lag)
 
+        each = measures.tile_errors(real.training_tiles, real.crops, phases, max_lag)
         # Crops of a micrograph that is one tile are that tile: no floor.
         alone = len(real.training_tiles) == 1
-        of_crops = np.empty((len(phases), 0)) if alone else errors(real.crops)
-        of_disjoint = errors(real.crops, real.disjoint)[:, elsewhere]
+        of_crops = np.empty((len(phases), 0)) if alone else each.min(axis=-1)
+        of_disjoint = np.where(real.disjoint, each, np.inf).min(axis=-1)[:, elsewhere]
         errors_of[f"E_gen{name}"] = records.of_error(
             errors(generated), of_crops, errors(noise), phases, rng
         ) | {"disjoint": float(of_disjoint.mean()) if elsewhere.any() else None}

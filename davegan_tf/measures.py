@@ -61,17 +61,19 @@ def reconstruction_errors(
 
 
 def generation_errors(
-    tiles: Labels,
-    images: Labels,
-    phases: list[int],
-    max_lag: float | None = None,
-    compared: NDArray[np.bool_] | bool = True,
+    tiles: Labels, images: Labels, phases: list[int], max_lag: float | None = None
 ) -> descriptors.Floats:
     """Eq. 12 between each image and the closest tile, as the paper takes it for E_gen: (phases, n) float64.
 
-    Each phase is treated as a two-phase image of its own, with its own closest tile, of those it is ``compared`` with,
-    (n, tiles) bool.
+    Each phase is treated as a two-phase image of its own, with its own closest tile.
     """
+    return tile_errors(tiles, images, phases, max_lag).min(axis=-1)
+
+
+def tile_errors(
+    tiles: Labels, images: Labels, phases: list[int], max_lag: float | None = None
+) -> descriptors.Floats:
+    """Eq. 12 between each image and each tile: (phases, n, tiles) float64."""
     errors = []
     for phase in phases:
         s2_tiles, s2 = (
@@ -80,7 +82,7 @@ def generation_errors(
         if max_lag is not None:
             within = descriptors.lag_lengths(tiles.shape[1:]) <= max_lag
             s2_tiles, s2 = (correlation[:, None, within] for correlation in (s2_tiles, s2))
-        errors.append(descriptors.nearest_s2_error(s2, s2_tiles, compared))
+        errors.append(descriptors.pairwise_s2_error(s2, s2_tiles))
     return np.array(errors)
 
 

@@ -173,9 +173,6 @@ def test_nearest_error_is_the_smallest_of_all(rng):
     pairs = np.array([[float(descriptors.s2_error(a, b)) for b in others] for a in s2])
     np.testing.assert_allclose(descriptors.pairwise_s2_error(s2, others), pairs)
     np.testing.assert_allclose(descriptors.nearest_s2_error(s2, others), pairs.min(axis=1))
-    compared = np.array([[0, 0, 1, 0, 0], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], bool)
-    expected = [pairs[0, 2], pairs[1, [0, 4]].min(), pairs[2].min(), np.inf]
-    np.testing.assert_allclose(descriptors.nearest_s2_error(s2, others, compared), expected)
     assert descriptors.nearest_s2_error(s2[:2], s2).max() == 0
     expected = descriptors.s2_error(s2[0], s2[1])
     np.testing.assert_allclose(descriptors.nearest_s2_error(s2[:2]), expected)
