@@ -68,7 +68,6 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     result = measured.result
     suffix = "_holdout" if holdout else ""
     path, page = out / f"evaluation{suffix}.json", out / f"report{suffix}.html"
-    write_text(path, json.dumps(result, indent=2) + "\n")
     reference = micrograph.held_out if holdout else micrograph.images
     side, n_phases = config.data.image_size, micrograph.n_phases
     paper = provenance(config, folder.read_manifest()["data"]).paper
@@ -91,6 +90,8 @@ def evaluate(run, count, seed, holdout, out, filter_size):
         paper=paper,
         history=folder.history if folder.history.is_file() else None,
     )
+    # Last: by this file a run counts as measured.
+    write_text(path, json.dumps(result, indent=2) + "\n")
     click.echo(f"{folder.describe()}, step {result['step']}")
     click.echo(format_table(result, paper=paper))
     click.echo(f"wrote {path} and {page}")

@@ -1,11 +1,12 @@
 """`davegan reproduce`: the results under docs/results, made anew."""
 
+import shlex
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from cli.running import run_jobs, runs_options
+from cli.running import DEFAULT_COUNT, run_jobs, runs_options
 from davegan_tf.beta_study import BETAS, PAPER_EPOCHS, TRAVERSED_BETAS, Point
 
 
@@ -231,6 +232,12 @@ def _run(work, overrides, resume, runs, workers, count, out, write):
     from davegan_tf.micrographs import load_from_config
     from davegan_tf.reproduction import check_begun, of_different_data
 
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key == "seed" or any(own.startswith(f"{key}=") for job in work for own in job.overrides):
+            raise InputError(
+                f"--set {override}: {key} is what this command sets itself; leave it out."
+            )
     work = [job._replace(overrides=(*job.overrides, *overrides)) for job in work]
     configs = [load_config(job.config, [*job.overrides, f"seed={job.seed}"]) for job in work]
     for job, settings in zip(work, configs, strict=True):
@@ -338,15 +345,23 @@ def _write_figure4(points, runs, out):
 
 
 def _ellipses_command(name, results):
-    """The command line that makes these results; of runs of several lengths one for each."""
-    commands = []
-    for epochs in sorted({each["epochs"] for each in results}):
-        of_length = [each for each in results if each["epochs"] == epochs]
-        betas = ",".join(f"{beta:g}" for beta in sorted({each["beta"] for each in of_length}))
-        seeds = ",".join(map(str, sorted({each["seed"] for each in of_length})))
-        options = f"--epochs {epochs} --betas {betas} --seeds {seeds}{_threads_option(of_length)}"
-        commands.append(f"python -m cli reproduce {name} {options}")
-    return "` and `".join(commands)
+    """The command lines that make these results: one for each length, and for runs with other seeds or changes."""
+    import numpy as np
+
+    seeds, betas = {}, {}
+    for each in results:
+        # Not 1e-05, which --betas refuses.
+        beta = np.format_float_positional(each["beta"], trim="-")
+        run = each["epochs"], beta, _options(each)
+        seeds.setdefault(run, []).append(each["seed"])
+    for (epochs, beta, options), of_beta in seeds.items():
+        made = epochs, ",".join(map(str, sorted(of_beta))), options
+        betas.setdefault(made, []).append(beta)
+    return "` and `".join(
+        f"python -m cli reproduce {name} --epochs {epochs} --betas {','.join(sorted(of_these, key=float))} "
+        f"--seeds {which}{options}"
+        for (epochs, which, options), of_these in sorted(betas.items())
+    )
 
 
 def _write_table4(runs, count, out):
@@ -383,29 +398,23 @@ def _commands(name, option, results):
     materials, values = {}, {}
     for value, of_value in results.items():
         for material, seeds in of_value.items():
-            for threads, of_threads in _by_threads(seeds).items():
-                made = ",".join(sorted(of_threads, key=int)), threads
+            alike = {}
+            for seed, result in seeds.items():
+                alike.setdefault(_options(result), []).append(seed)
+            for options, of_these in alike.items():
+                made = ",".join(sorted(of_these, key=int)), options
                 materials.setdefault((value, *made), []).append(material)
     for (value, *made), of_value in materials.items():
         values.setdefault((",".join(of_value), *made), []).append(value)
     return "` and `".join(
-        f"python -m cli reproduce {name} --{option} {','.join(of_these)} --materials {which} --seeds {seeds}{threads}"
-        for (which, seeds, threads), of_these in values.items()
+        f"python -m cli reproduce {name} --{option} {','.join(of_these)} --materials {which} --seeds {seeds}{options}"
+        for (which, seeds, options), of_these in values.items()
     )
 
 
-def _by_threads(seeds):
-    """{option that gives the threads: the seeds that had them}."""
-    groups = {}
-    for seed, result in seeds.items():
-        groups.setdefault(_threads_option([result]), []).append(seed)
-    return groups
-
-
-def _threads_option(results):
-    threads = {result["threads"] for result in results}
-    return (
-        f" --set training.threads={threads.pop()}"
-        if len(threads) == 1 and None not in threads
-        else ""
-    )
+def _options(result):
+    """The rest of the command line that a result needs, with a space before it: ``--count`` and ``--set``."""
+    count = result["counts"]["samples"] if "counts" in result else DEFAULT_COUNT
+    counted = [] if count == DEFAULT_COUNT else [f"--count {count}"]
+    changed = [f"--set {shlex.quote(change)}" for change in result["changes"]]
+    return "".join(f" {option}" for option in counted + changed)

@@ -10,6 +10,9 @@ import click
 
 from cli.progress import say
 
+# Samples that a run is measured by.
+DEFAULT_COUNT = 256
+
 
 def seed_list(ctx, parameter, value):
     """Callback of an option: ``0,1,2`` as a list of int, without repetitions; None stays None."""
@@ -26,7 +29,7 @@ def many_runs_options(command, samples=True):
     count = click.option(
         "--count",
         type=click.IntRange(2),
-        default=256,
+        default=DEFAULT_COUNT,
         show_default=True,
         help="Samples to measure.",
     )
@@ -147,16 +150,21 @@ def warn_of_stand_in(micrograph):
 
 @contextlib.contextmanager
 def _stopped_by_signals():
-    """SIGTERM, like Ctrl-C, ends the runs, which save where they are."""
+    """SIGTERM or a closed terminal, like Ctrl-C, end the runs, which save where they are."""
 
     def stop(*_):
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    # Windows has no SIGHUP; `nohup` has it ignored.
+    ending = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    before = {each: signal.signal(each, stop) for each in ending}
     try:
         yield
     except KeyboardInterrupt:
         click.echo("Interrupted; everything is saved. Go on with --resume.", err=True)
         raise SystemExit(130) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -147,7 +147,12 @@ def _table(variants):
 
 def _value(subject, measure, key, form):
     def cell(results):
-        return _spread([result[subject][measure][key] for result in results], form)
+        records = [result[subject][measure] for result in results]
+        if any(record["value"] is None for record in records) or (
+            key == "ratio" and any(record["floor"] is None for record in records)
+        ):
+            return "–"
+        return _spread([record[key] for record in records], form)
 
     return cell
 

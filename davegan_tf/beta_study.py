@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from davegan_tf.reproduction import Job, rounded
+from davegan_tf.reproduction import Job, changes, rounded
 
 BETAS = ("0.01", "0.1", "0.5", "1", "2", "5", "10", "35", "50")
 TRAVERSED_BETAS = ("0.01", "1", "50")
@@ -60,7 +60,7 @@ def read_point(point: Point, runs: Path) -> dict[str, Any]:
         "epochs": point.epochs,
         **rounded(folder.read_study()),
         "seed": point.seed,
-        "threads": folder.read_config().training.threads,
+        "changes": changes(job, runs),
         "wall_seconds": manifest["wall_seconds"],
         "machine": manifest["machine"],
         "versions": manifest["versions"],

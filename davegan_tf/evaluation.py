@@ -198,7 +198,7 @@ def _generation_errors(generated, noise, real, phases, rng):
 
         each = measures.tile_errors(real.training_tiles, real.crops, phases, max_lag)
         # Crops of a micrograph that is one tile are that tile: no floor.
-        alone = len(real.training_tiles) == 1
+        alone = len(real.training_tiles) == 1 and not real.held_out
         of_crops = np.empty((len(phases), 0)) if alone else each.min(axis=-1)
         of_disjoint = np.where(real.disjoint, each, np.inf).min(axis=-1)[:, elsewhere]
         errors_of[f"E_gen{name}"] = records.of_error(

@@ -24,15 +24,18 @@ BESIDE = {"mirrored": "mirrored", "disjoint": "disjoint crops"}
 LEGEND = f"""\
 E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and reconstruction, sample and closest tile. They
   see little but φ; where white noise does as well as real crops, a small value proves nothing. Disjoint crops: what
-  real crops get from tiles that they share no pixel with, as samples share none; the floor's are pieces of tiles.
+  real crops get from tiles that they share no pixel with, as samples share none; the floor's are pieces of tiles, if
+  they are not held out.
 φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
   as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;
   both relative to what chance gives for the two images' phase fractions, and both also turned by 180° where the model
   learnt from turned crops (data.real_turned). Mirrored, a sample is no copy any more.
-floor: for E_rec, E_gen and the last three what real crops get; else the standard error that the size of the micrograph
-  leaves in its own mean, from halves without a common pixel. noise: white noise of the same φ.
-ratio: value over floor (more is better: floor over value); PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}.
+floor: for E_rec, E_gen and the last three what real crops get; else what the size of the micrograph leaves uncertain in
+  its own mean: half the mean difference of random halves without a common pixel, about one standard error (of a curve;
+  0.8 of a single number). noise: white noise of the same φ.
+ratio: value over floor (more is better: floor over value), of φ … percolation the mean of every phase's own ratio, ∞
+  over 0; PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}; no verdict where there is too little material to tell.
 strict: value over what sets of overlapping crops of this very micrograph differ by; also new material exceeds 2."""
 
 
@@ -102,9 +105,9 @@ def _row(name, record, published):
         _number(published.get(name)),
         "–" if floor is None else f"{_number(floor['mean'])} ± {_number(floor['std'])}",
         _number(record["noise"]),
-        _ratio(record["ratio"]),
+        _ratio(record["ratio"], known=floor is not None),
         "–" if interval is None else " … ".join(map(_ratio, interval)),
-        _ratio(record["noise_ratio"]),
+        _ratio(record["noise_ratio"], known=None not in (floor, record["noise"])),
         _ratio(record.get("strict_ratio")),
         {True: "PASS", False: "FAIL", None: ""}[record["passed"]],
     )
@@ -116,8 +119,11 @@ def _number(value):
     return f"{value:.3f}" if value == 0 or abs(value) >= 0.1 else f"{value:.2e}"
 
 
-def _ratio(value):
-    return "–" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+def _ratio(value, known=False):
+    """A ratio of two numbers that are known is None where it is infinite."""
+    if value is None:
+        return "∞" if known else "–"
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def _aligned(table: Sequence[tuple[str, ...]]) -> str:

@@ -11,6 +11,9 @@ from davegan_tf import descriptors
 Labels = NDArray[np.integer]
 Rng = np.random.Generator
 
+# The correlations of so many tiles fit into memory, also of large ones.
+_TILES_AT_ONCE = 256
+
 
 def evaluated_phases(n_phases: int) -> list[int]:
     """Labels that S2 is measured on: label 1 of two phases, as the paper does, else each."""
@@ -74,16 +77,20 @@ def tile_errors(
     tiles: Labels, images: Labels, phases: list[int], max_lag: float | None = None
 ) -> descriptors.Floats:
     """Eq. 12 between each image and each tile: (phases, n, tiles) float64."""
-    errors = []
-    for phase in phases:
-        s2_tiles, s2 = (
-            descriptors.two_point_correlation(labels == phase) for labels in (tiles, images)
-        )
-        if max_lag is not None:
-            within = descriptors.lag_lengths(tiles.shape[1:]) <= max_lag
-            s2_tiles, s2 = (correlation[:, None, within] for correlation in (s2_tiles, s2))
-        errors.append(descriptors.pairwise_s2_error(s2, s2_tiles))
-    return np.array(errors)
+
+    def correlation(labels, phase):
+        s2 = descriptors.two_point_correlation(labels == phase)
+        if max_lag is None:
+            return s2
+        return s2[:, None, descriptors.lag_lengths(labels.shape[1:]) <= max_lag]
+
+    errors = np.empty((len(phases), len(images), len(tiles)))
+    for of_phase, phase in zip(errors, phases, strict=True):
+        s2 = correlation(images, phase)
+        for start in range(0, len(tiles), _TILES_AT_ONCE):
+            part = slice(start, start + _TILES_AT_ONCE)
+            of_phase[:, part] = descriptors.pairwise_s2_error(s2, correlation(tiles[part], phase))
+    return errors
 
 
 def pixel_accuracy(real: Labels, reconstructed: Labels) -> dict[str, float]:

@@ -9,6 +9,8 @@ from davegan_tf.measures import Labels
 
 # Of the 60,000 images of Section 4.2, so many are enough for a mean.
 MOST_TILES = 256
+# E_gen looks for the closest of all: this many take a few seconds, 60,000 would take minutes.
+MOST_TRAINING_TILES = 4096
 
 
 def tile_places(images: Labels, side: int) -> NDArray[np.int32]:
@@ -66,7 +68,7 @@ class RealPieces:
         # Of all pixels, also of those that belong to no tile.
         self.fractions = measures.phase_fractions(reference, n_phases).mean(axis=0)
         # E_gen is the distance to the training tiles, whatever the crops are cut from.
-        places = tile_places(training, side)
+        places = tile_positions(training.shape, side, MOST_TRAINING_TILES)
         self.training_tiles = cut(training, places, side)
         # Which of them a crop, (crops, tiles), has no pixel of.
         self.disjoint = np.full((len(self.places), len(places)), True)

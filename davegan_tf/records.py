@@ -58,12 +58,12 @@ def against(value: float, floor: float, floor_std: float, noise: float) -> dict[
 
 def of_share(
     value: float | None,
-    floors: list[float | None],
+    floors: list[float],
     noise: float | None,
     bootstrap: Iterable[float | None],
 ) -> dict[str, Any]:
     """Record of a measure that should be as large as the floor: ratios are floor over value."""
-    if value is None or None in floors:
+    if value is None:
         return undefined()
     floor = float(np.mean(floors))
     ratio = scorecard.ratio(floor, value)

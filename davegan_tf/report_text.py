@@ -6,18 +6,21 @@ from davegan_tf.scorecard import LIMIT
 # Of the columns of `davegan_tf.evaluation_table.HEAD`: the last comes first, so that a phone shows it.
 COLUMNS = {
     "verdict": f"PASS where the ratio is at most {LIMIT:g}, for diversity where the value is at least "
-    f"{LEAST_DIVERSITY:g}; empty where nothing can be judged, for example with too few tiles for a floor.",
+    f"{LEAST_DIVERSITY:g}; – where nothing can be judged, for example with too few tiles for a floor, or where real "
+    "crops of one half of a small micrograph are so near to the other half that copies would be no nearer.",
     "value": "What was measured on the images of this model. For errors and distances smaller is better; for "
     "diversity, coverage and pixels as in the original larger is better.",
     "paper": "The value published for this material (Table 4 of the paper), where there is one.",
     "floor": "The same measure for something real, mean ± standard deviation. For E_rec, E_gen, diversity, coverage "
     "and the memorised share it is what real crops of the micrograph get in place of the model's images. For the other "
-    "statistics it is the uncertainty of the micrograph itself: the standard error of its own mean, estimated from "
-    "random halves that have no pixel in common. No model can be asked to be closer than that.",
+    "statistics it is the uncertainty of the micrograph's own mean: half the mean difference of random halves that "
+    "have no pixel in common. This is about the standard error of a curve, and 0.8 of that of a single number. No "
+    "model can be asked to be closer than that.",
     "noise": "The same measure for white noise: pixels drawn at random with the right phase fractions. A measure for "
     "which noise is no worse than the floor cannot see structure, and a good value of it proves nothing.",
     "ratio": "Value over floor (floor over value where larger is better): 1 is as good as real material, "
-    f"up to {LIMIT:g} passes.",
+    f"up to {LIMIT:g} passes, ∞ stands where it is divided by 0. Of φ and structure every phase has its own ratio, "
+    "and their mean stands here; value and floor are means over the phases, too.",
     "95 % interval": "Where the ratio would lie in 95 of 100 repetitions with other samples and crops (bootstrap). If "
     f"it holds {LIMIT:g}, more samples may change the verdict.",
     "noise ratio": "Noise over floor: how far away white noise is on the same scale. The larger, the sharper the "

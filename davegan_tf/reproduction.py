@@ -4,6 +4,7 @@ Every run is a process of its own (`train`, then `evaluate` or `study`), so that
 of them can be interrupted at any point and gone on with. No TensorFlow is imported here.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from davegan_tf.config import Config
+from davegan_tf.config import Config, load_config
 from davegan_tf.errors import InputError
-from davegan_tf.run_folder import RunFolder
+from davegan_tf.run_folder import FREE_TO_CHANGE, RunFolder
 
 
 class Job(NamedTuple):
@@ -194,8 +195,18 @@ def run_all(
             processes.stop()
 
 
+def changes(job: Job, runs: Path) -> list[str]:
+    """``key=value`` of what a run's config has otherwise than its job says, but for what changes no result."""
+    config = load_config(job.config, [*job.overrides, f"seed={job.seed}"])
+    but = set(FREE_TO_CHANGE) - {"training.epochs"}
+    return [
+        f"{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value, _ in job.folder(runs).differences(config, but)
+    ]
+
+
 def read_result(job: Job, runs: Path) -> dict[str, Any]:
-    """What is kept of a finished run, JSON-ready: the scorecard without the details, time, machine, versions."""
+    """What is kept of a finished run, JSON-ready: scorecard without the details, changes, time, machine, versions."""
     folder = job.folder(runs)
     evaluation, manifest = folder.read_evaluation(), folder.read_manifest()
     kept = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "strict_ratio")
@@ -215,7 +226,7 @@ def read_result(job: Job, runs: Path) -> dict[str, Any]:
             for subject in ("reconstructions", "samples")
         },
         "verdict": evaluation["verdict"],
-        "threads": folder.read_config().training.threads,
+        "changes": changes(job, runs),
         "wall_seconds": manifest["wall_seconds"],
         "machine": manifest["machine"],
         "versions": manifest["versions"],

@@ -211,18 +211,25 @@ class RunFolder:
 
     def check_same(self, config):
         """Raise InputError if ``config`` would compute other steps than the run's own configuration."""
-        mine = dict(_flat(self.read_config().model_dump()))
-        theirs = dict(_flat(config.model_dump()))
         differing = [
-            f"{key} (run: {mine[key]!r}, now: {theirs[key]!r})"
-            for key in mine
-            if mine[key] != theirs[key] and key not in FREE_TO_CHANGE
+            f"{key} (run: {mine!r}, now: {theirs!r})"
+            for key, mine, theirs in self.differences(config, FREE_TO_CHANGE)
         ]
         if differing:
             raise InputError(
                 f"{self.path}: belongs to another configuration, it differs in {', '.join(differing)};"
                 " resume without these changes, or choose another --run-dir."
             )
+
+    def differences(self, config, but):
+        """Key, the run's value and that of ``config``, wherever they differ; the keys ``but`` aside."""
+        mine = dict(_flat(self.read_config().model_dump()))
+        theirs = dict(_flat(config.model_dump()))
+        return [
+            (key, mine[key], theirs[key])
+            for key in mine
+            if mine[key] != theirs[key] and key not in but
+        ]
 
     @contextlib.contextmanager
     def lock(self):

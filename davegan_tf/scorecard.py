@@ -2,10 +2,11 @@
 
 A statistic describes every image by a few numbers (`features`); two sets of images are as far apart as the root mean
 square difference of their mean features. The *floor* is half that distance between two random halves of the
-micrograph's tiles, which have no pixel in common: the standard error that the finite size of the micrograph leaves in
-its own mean. (Halves of n tiles each differ by σ √(2 / n), the mean of all 2 n has the standard error σ / √(2 n).)
-A set passes a statistic if it is at most two standard errors away; new material of the same kind does, white noise
-does not.
+micrograph's tiles, which have no pixel in common, in the mean over many ways to halve them: what the finite size of the
+micrograph leaves uncertain in its own mean. (Halves of n tiles each differ by σ √(2 / n), the mean of all 2 n has the
+standard error σ / √(2 n).) Of many features it is their standard error; of a single number √(2 / π) = 0.8 of it, as the
+mean absolute value of a normal distribution is of its standard deviation. A set passes a statistic if it is at most two
+floors away; new material of the same kind mostly does, white noise does not.
 
 The *strict* floor is the distance between two sets of random crops, as large as the set that is judged, from anywhere
 in the micrograph. Hundreds of crops of one micrograph overlap: a set within twice this floor has this micrograph's very
@@ -131,8 +132,8 @@ def judge(
         ``std`` over halvings of the tiles), ``ratio`` and ``noise_ratio`` to the floor, the ratio's 95 % ``interval``
         (bootstrap over images and crops), ``strict_ratio`` (see above), ``per_phase`` (ratios), ``passed``; where the
         statistic is a single number, also ``images`` and ``real`` (that number, by phase). Distances and ratios are
-        means over phases. None: a ratio to a floor of zero, or everything but the value and the noise where there
-        are too few tiles for a floor; ``passed`` is then None, too.
+        means over phases. None: a ratio to a floor of zero, or whatever needs a floor where there are too few tiles for
+        one: ``floor``, ``ratio``, ``noise_ratio``, ``interval`` and ``passed``, and there is no ``per_phase``.
     """
     return {
         name: _judge_statistic(

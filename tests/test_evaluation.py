@@ -82,7 +82,7 @@ def of_copies(micrograph):
 def test_new_material_of_the_same_kind_passes(of_new_material):
     samples = of_new_material["samples"]
     ratios = {name: record["ratio"] for name, record in samples.items()}
-    # Two standard errors: one in twenty may fall outside, none by far.
+    # Two floors are 1.6 to 2 standard errors: one in nine may fall outside, none by far.
     assert sum(ratio > 2 for ratio in ratios.values()) <= 3, ratios
     assert max(ratio for name, ratio in ratios.items() if name != "memorisation") < 3, ratios
     assert samples["memorisation"]["value"] < 0.06
@@ -130,6 +130,15 @@ def test_crops_of_a_held_out_part_are_all_disjoint(micrograph):
     result = run(micrograph, reference=reference, reconstructed=tiles(reference))
     record = result["samples"]["E_gen"]
     assert record["disjoint"] == pytest.approx(record["floor"]["mean"])
+
+
+def test_crops_of_a_held_out_part_have_a_floor_also_beside_one_training_tile():
+    reference = material(size=2 * SIDE, seed=7)
+    one = material(size=SIDE)
+    result = run(one, crops(one, 4), tiles(reference), reference=reference)
+    record = result["samples"]["E_gen"]
+    assert record["floor"]["mean"] == pytest.approx(record["disjoint"])
+    assert record["passed"] is not None
 
 
 def test_a_micrograph_of_one_tile_has_no_disjoint_crops():
@@ -182,6 +191,15 @@ def test_copied_tiles_fail_memorisation_however_shifted(of_copies, micrograph):
             tiles(micrograph)[pair["sample"]], (pair["sample"], 3 * pair["sample"]), axis=(0, 1)
         )
         np.testing.assert_array_equal(np.roll(piece, pair["shift"], axis=(0, 1)), copy)
+
+
+def test_copies_never_pass_where_the_micrograph_is_too_small_to_tell_them():
+    for seed in range(2):
+        small = material(size=2 * SIDE, seed=seed)
+        record = run(small, generated=tiles(small))["samples"]["memorisation"]
+        # Pieces of one half of it are all near something of the other.
+        assert record["value"] == 1 and record["floor"]["mean"] > 0.5
+        assert record["passed"] is None
 
 
 def test_turned_copies_fail_memorisation_of_a_model_that_was_shown_turned_crops(micrograph):
@@ -286,7 +304,12 @@ def test_checkerboard_has_no_spread_to_measure_by():
     assert result["samples"]["volume_fraction"]["ratio"] == 1
     assert result["samples"]["autocovariance_8"]["noise_ratio"] is None
     text = json.dumps(result, allow_nan=False)
-    assert "–" in format_table(json.loads(text))
+    table = format_table(json.loads(text)).splitlines()
+    line = next(line for line in table if line.startswith("  autocovariance, lags ≤ 8"))
+    # Exact reconstructions, and a noise that is infinitely worse; no strict floor.
+    assert line.split()[-4:] == ["1.00", "∞", "–", "PASS"]
+    line = next(line for line in table if line.startswith("  pixels as in the original"))
+    assert "∞" not in line
 
 
 def test_result_is_a_function_of_the_seed(micrograph):
@@ -321,6 +344,15 @@ def test_smallest_input_gives_none_where_nothing_can_be_said(micrograph):
     assert result["samples"]["coverage"]["value"] is None
     assert result["samples"]["memorisation"]["passed"] is None
     format_table(json.loads(json.dumps(result, allow_nan=False)))
+
+
+def test_the_closest_tile_is_that_of_all_where_there_are_many():
+    side = 8
+    micrograph = material(size=17 * side)
+    of_tiles = tiles(micrograph, side)
+    assert len(of_tiles) > MOST_TILES
+    result = run(micrograph, of_tiles, of_tiles[:1])
+    assert result["samples"]["E_gen"]["value"] == pytest.approx(0, abs=1e-12)
 
 
 def test_many_tiles_are_looked_at_evenly():

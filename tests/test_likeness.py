@@ -35,6 +35,16 @@ def test_diversity_counts_disjoint_pairs_of_crops_only():
     assert record(samples, crops, overlapping)["value"] == pytest.approx(mean)
 
 
+def test_diversity_needs_no_disjoint_pair_in_every_set_of_few_crops():
+    crops = np.random.default_rng(0).integers(0, 2, (6, 8, 8))
+    # Only the first two of six have no pixel in common: most pairs of crops drawn for the floor overlap.
+    places = [(0, 0, 0), (0, 10, 10), *[(0, 5, 5)] * 4]
+    for samples in (crops[:2], crops):
+        found = record(samples, crops, places)
+        assert found["value"] is not None and found["passed"] is not None
+        assert found["floor"]["mean"] == pytest.approx(1, abs=0.3)
+
+
 def test_diversity_is_none_where_it_is_undefined():
     crops = np.random.default_rng(0).integers(0, 2, (3, 4, 4))
     alike = np.zeros_like(crops)

@@ -38,8 +38,11 @@ def test_floor_is_the_standard_error_of_the_mean():
     rng = np.random.default_rng(1)
     tiles = rng.standard_normal((400, 300))
     record = judge([0.0] * 300, [0.0] * 600, tiles.T, [0.0] * 300)["lineal_path"]
-    # An error of two numbers is a normal distribution's mean modulus; over 400 features the RMS is σ / √n.
     assert record["floor"]["mean"] == pytest.approx(1 / np.sqrt(300), rel=0.1)
+    # Of a single number it is the mean modulus of a normal distribution.
+    record = judge([0.0], [0.0] * 2, tiles[0], [0.0], resamplings=2000)["lineal_path"]
+    error = tiles[0].std() / np.sqrt(300)
+    assert record["floor"]["mean"] == pytest.approx(np.sqrt(2 / np.pi) * error, rel=0.1)
 
 
 @pytest.mark.parametrize(("distance", "passed"), [(1.99, True), (2.01, False)])
