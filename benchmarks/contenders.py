@@ -148,10 +148,11 @@ class MatrixProduct:
         run = describe_run(config, micrograph)
         self.about = {
             "table": layer_table(*shape),
-            "gflop": step_gflop(*shape, config.training.batch_size),
+            "gflop": step_gflop(
+                *shape, config.training.batch_size, config.model.discriminator_width
+            ),
             "machine": run["machine"],
             "versions": run["versions"],
-            "sides": MATRIX_SIDES,
         }
         self.product = tf.function(tf.matmul)
         self.matrices = {side: tf.random.uniform((side, side)) for side in MATRIX_SIDES}

@@ -30,7 +30,6 @@ CONTENDERS = {
     "torch:1": ("torch:1",),
     "torch:2": ("torch:2",),
 }
-DEFAULT_CONTENDERS = ("fit", "loop", "torch")
 FAILED = "failed, see below"
 TORCH_MISSING = "not installed: pip install 'davegan-tf[benchmark]'"
 

@@ -128,6 +128,11 @@ class PyTorchStep:
                 "the PyTorch step has the discriminator of Table 3 and shows it the images that are encoded; leave "
                 "--contenders torch out, or model.discriminator_width and data.real_sampling."
             )
+        if model.lambda_normality or model.encoder_output_activation != "leaky_relu":
+            raise InputError(
+                "the PyTorch step has the encoder of the layer tables and its losses; leave --contenders torch out, or "
+                "model.lambda_normality and model.encoder_output_activation."
+            )
         self.config, self.model = config, model
         self.side, self.batch = config.data.image_size, training.batch_size
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

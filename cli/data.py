@@ -122,6 +122,7 @@ def _picture(images, n_phases: int, side: int, sampling: str, seed: int):
     import numpy as np
 
     from davegan_tf import dataset
+    from davegan_tf.figures import to_grey
 
     remainder = dataset.tile_remainder(images.shape, side)
     n_tiles = len(dataset.tile_positions(images.shape, side))
@@ -149,8 +150,7 @@ def _picture(images, n_phases: int, side: int, sampling: str, seed: int):
         image = images[0]
     height, width = image.shape
     factor = max(1, 768 // max(height, width))
-    grey = (image.astype(np.uint16) * 255 // (n_phases - 1)).astype(np.uint8)
-    picture = np.repeat(grey[..., np.newaxis], 3, axis=-1)
+    picture = np.repeat(to_grey(image, n_phases)[..., np.newaxis], 3, axis=-1)
     picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     for axis in (0, 1):
         end = (image.shape[axis] - remainder[axis]) * factor

@@ -135,7 +135,11 @@ def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
         cells = "  ".join(f"{a:17.4f}  {b:+8.4f}" for a, b in zip(row, error, strict=True))
         click.echo(f"{number:9}  {cells}  {found.density_rank[number]:12.2f}")
     limit = ", ".join(f"{name} ±{value:g}" for name, value in tolerances.items())
-    click.echo(f"within {limit}: {within.sum()} of {count}")
+    if len(within) < count:
+        click.echo(
+            f"found {len(within)} different structures, not {count}: of those looked at there are no more"
+        )
+    click.echo(f"within {limit}: {within.sum()} of {len(within)}")
     click.echo(f"wrote {written} and {numbers} (z, its density rank and all properties)")
     if not within.any():
         click.echo(_not_reached(fitted, targets, found.values[0], errors[0]))

@@ -56,9 +56,7 @@ def train(config, overrides, run_dir, resume, overwrite, epochs, seed, dry_run):
         run.check_log(Path("tb_logs") / run.name)
     check_writable(run.path, "--run-dir")
     check_writable(Path("tb_logs") / run.name, "TensorBoard's log")
-    micrograph = load_from_config(settings)
-    if resume:
-        run.check_data(micrograph)
+    micrograph = run.load_micrograph(settings) if resume else load_from_config(settings)
     if cluster.chief:
         _say_what(settings, micrograph, run)
     else:

@@ -60,7 +60,14 @@ def choose(name="auto", precision="float32"):
     Returns
     -------
     Backend
+
+    Raises
+    ------
+    ValueError
+        If ``xla_matmul`` is asked for another precision.
     """
+    if name == "xla_matmul" and precision != "float32":
+        raise ValueError(f"The backend xla_matmul computes in float32, not in {precision}.")
     if name == "auto" and tf.config.list_logical_devices("GPU"):
         name = "xla"
     elif name == "auto":

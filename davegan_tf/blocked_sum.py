@@ -14,8 +14,8 @@ import tensorflow as tf
 class BlockedSumConv2D(keras.layers.Conv2D):
     """``Conv2D`` with padding "valid" on images of its kernel's size.
 
-    The weights are the same, and the result but for rounding. In training it is Keras' own, as a rounding means nothing
-    there.
+    The weights are the same, and the result but for rounding. With batch statistics (``training``) it is Keras' own, as
+    a rounding means nothing there.
     """
 
     def call(self, inputs, training=False):

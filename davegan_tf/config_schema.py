@@ -309,8 +309,8 @@ class Training(_Strict):
     )
     recalibrate: bool = Field(
         True,
-        description="Re-estimate batch normalisation's statistics after training (not with renorm "
-        "or frozen statistics, which are already those of inference).",
+        description="Re-estimate batch normalisation's statistics after training (not frozen ones, nor those of renorm "
+        "without weight_averaging, which are already those of inference).",
     )
     logit_limit: float | None = Field(
         None,

@@ -213,7 +213,10 @@ class DAVEGAN(keras.Model):
         self.optimizer = None
 
     def fit(self, *args, **kwargs):
-        """As ``keras.Model.fit``; at the end the weights are their averages, where an optimizer keeps any."""
+        """As ``keras.Model.fit``; at the end the weights are their averages, where an optimizer keeps any.
+
+        The moving statistics are not re-estimated for them; see :func:`davegan_tf.normalization.recalibrate`.
+        """
         history = super().fit(*args, **kwargs)
         self.average_weights()
         return history

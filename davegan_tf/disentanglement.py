@@ -117,10 +117,21 @@ def dci(z: ArrayLike, factors: ArrayLike, seed: int) -> DCI:
     Returns
     -------
     DCI
+
+    Raises
+    ------
+    InputError
+        If z and factors cannot be used, or a factor changes so rarely that it is constant in one of the parts.
     """
     z, factors = _checked(z, factors)
     parts = train_test_split(z, factors, test_size=_TEST_SHARE, random_state=seed)
     z_train, z_test, factors_train, factors_test = parts
+    for part, name in ((factors_train, "training"), (factors_test, "test")):
+        constant = np.flatnonzero(np.ptp(part, axis=0) == 0)
+        if len(constant):
+            raise InputError(
+                f"column {constant[0]} of factors never changes in the {name} part: take more samples, or leave it out."
+            )
     importances = np.empty((z.shape[1], factors.shape[1]))
     predicted = np.empty_like(factors_test)
     for index, factor in enumerate(factors_train.T):

@@ -75,8 +75,14 @@ def write_explorer(path, model, run, step):
     # fourth decimal.
     exact = recast(model, "float64")
     samples = generate_labels(model, COUNT, seed=0)
-    crops = training_crops(run)
-    reference, kind = (samples, "samples") if crops is None else (crops, "crops")
+    try:
+        reference, kind, missing = training_crops(run), "crops", ""
+    except InputError as error:
+        reference, kind, missing = (
+            samples,
+            "samples",
+            f"\nno crops of what it was trained on: {error}",
+        )
     content = _description(run, model, step) | {
         "activity": _rounded(latent.kl_per_dimension(model, encode_phases(samples, n_phases))),
         "samples": _statistics(samples, n_phases),
@@ -91,23 +97,17 @@ def write_explorer(path, model, run, step):
             f"Its numbers would differ from the run's by {difference:.1e}, and {TOLERANCE:g} is the limit."
         )
     write_text(path, _page(content["name"], text))
-    whose = (
-        "crops of the micrograph"
-        if kind == "crops"
-        else "samples, as the micrograph is not at hand"
-    )
+    whose = "crops of the micrograph" if kind == "crops" else "samples"
     return (
         f"largest difference to the run's networks in float64, on {INPUTS} random inputs: {difference:.1e}\n"
         f"wrote {path} (one page, {path.stat().st_size / 1e3:.0f} kB; statistics beside those of {COUNT} {whose})"
+        f"{missing}"
     )
 
 
 def training_crops(run):
-    """Random crops of what a run was trained on: (COUNT, side, side) uint8; None if it is not at hand."""
-    try:
-        micrograph = run.load_micrograph()
-    except InputError:
-        return None
+    """Random crops of what a run was trained on: (COUNT, side, side) uint8; InputError if it is not at hand."""
+    micrograph = run.load_micrograph()
     side, images = run.read_config().data.image_size, micrograph.images
     return RealPieces(images, images, side, COUNT, micrograph.n_phases, seed=0).crops
 

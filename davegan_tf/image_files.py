@@ -89,6 +89,8 @@ def _read_npy(path: Path) -> np.ndarray:
         with path.open("rb") as file:
             # Pickled objects could run any code on loading, so they are never loaded.
             array = np.lib.format.read_array(file, allow_pickle=False)
+    except MemoryError:
+        raise
     except Exception as error:  # another one for every kind of damage, of tokenize among them
         if "Object arrays" in str(error):
             raise InputError(
@@ -133,7 +135,7 @@ def _read_tiff(path: Path) -> GreyImage:
                 array = ~array if array.dtype.kind in "bu" else -array
                 return GreyImage(array, lossy, ("values inverted, as 0 is white in this TIFF",))
             return GreyImage(array, lossy)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # damaged files raise whatever the decoder tripped over
         raise _damaged(path, error) from None
@@ -179,8 +181,14 @@ def _read_pillow(path: Path) -> GreyImage:
                     image = image.convert("RGBA" if transparent or image.mode == "PA" else "RGB")
                 elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
                     image = image.convert("RGB")
+                elif transparent and image.mode.startswith("I"):
+                    raise InputError(
+                        f"{path} marks a grey level of 16 bits as transparent; save it without transparency."
+                    )
+                elif transparent and image.mode in ("1", "L", "RGB"):
+                    image = image.convert("RGBA" if image.mode == "RGB" else "LA")
                 return GreyImage(np.asarray(image), lossy)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
         raise InputError(

@@ -154,7 +154,7 @@ def find(model, n_phases, fitted, targets, count=8, seed=0):
     """Structures of the prior whose properties are nearest to a target.
 
     Many z of the prior are ranked by the map's prediction, the most promising ones decoded and measured, and the
-    nearest of them and of the map's own samples refined, each for itself, so that they stay different structures: by
+    nearest of them and of the map's own samples refined, each for itself, and never to a structure that is there: by
     moves z' = z cos t + ξ sin t with ξ from the prior, which keep the prior N(0, 1) (preconditioned Crank–Nicolson),
     kept where they come nearer. So z stays where the prior has its samples, as far as the target allows;
     `density_rank` tells.
@@ -168,6 +168,7 @@ def find(model, n_phases, fitted, targets, count=8, seed=0):
     targets : dict of str to float
         Property to the value it should have.
     count : int, 1 … DECODED
+        Of different structures; fewer are found where the model makes no more.
     seed : int ≥ 0
         Of everything random; the map's own is as good as any.
 
@@ -189,33 +190,54 @@ def find(model, n_phases, fitted, targets, count=8, seed=0):
     def distance(values):
         return np.linalg.norm((values - target) / unit, axis=-1)
 
-    def measured(z):
-        return properties.measure(_labels(model, z), names, n_phases)
+    def measured(labels):
+        return properties.measure(labels, names, n_phases)
 
     # The map's samples are the first of its seed.
     drawn = np.asarray(model.sample_latent(len(fitted.z) + PREDICTED, seed))[len(fitted.z) :]
     predicted = distance(fitted.predict(drawn)[:, columns])
     promising = drawn[np.argsort(predicted, kind="stable")[:DECODED]]
     z = np.concatenate([fitted.z, promising])
-    distances = distance(np.concatenate([fitted.values[:, columns], measured(promising)]))
-    nearest = np.argsort(distances, kind="stable")[:count]
-    z, distances = z[nearest], distances[nearest]
+    values = measured(_labels(model, promising))
+    distances = distance(np.concatenate([fitted.values[:, columns], values]))
+    nearest, structures = _different(model, z, np.argsort(distances, kind="stable"), count)
+    z, distances, count = z[nearest], distances[nearest], len(nearest)
 
     rng, each = np.random.default_rng(seed), np.arange(count)
     for angle in ANGLES:
         moves = rng.standard_normal((WAYS, *z.shape), dtype=np.float32)
         tried = math.cos(angle) * z + math.sin(angle) * moves
-        reached = distance(measured(tried.reshape(-1, z.shape[1]))).reshape(WAYS, count)
+        labels = _labels(model, tried.reshape(-1, z.shape[1]))
+        reached = distance(measured(labels)).reshape(WAYS, count)
         best = reached.argmin(axis=0)
         nearer = reached[best, each] < distances
+        for index in np.flatnonzero(nearer):
+            structure = labels[best[index] * count + index].tobytes()
+            if structure in structures:
+                nearer[index] = False
+            else:
+                structures[index] = structure
         z = np.where(nearer[:, None], tried[best, each], z)
-        distances = np.minimum(reached[best, each], distances)
+        distances = np.where(nearer, reached[best, each], distances)
 
     z = z[np.argsort(distances, kind="stable")]
     labels = _labels(model, z)
     values = properties.measure(labels, names, n_phases)
     density_rank = chdtrc(z.shape[1], (z.astype(np.float64) ** 2).sum(axis=1))
     return Found(z, labels, values, distance(values), density_rank)
+
+
+def _different(model, z, order, count):
+    """The first indices of an order whose structures differ, ``count`` at most, and these structures as bytes."""
+    chosen, structures = [], []
+    for part in batches(order):
+        for index, labels in zip(part, _labels(model, z[part]), strict=True):
+            if len(chosen) < count and labels.tobytes() not in structures:
+                chosen.append(index)
+                structures.append(labels.tobytes())
+        if len(chosen) == count:
+            break
+    return np.array(chosen), structures
 
 
 def _labels(model, z):

@@ -24,14 +24,14 @@ def names() -> list[str]:
 
 
 def find_run(run: Path) -> RunFolder:
-    """The run folder of this path, or the packaged model of this name.
+    """The run folder of this path, or the packaged model of this name where there is no run of it.
 
     Raises
     ------
     InputError
         If there is neither.
     """
-    if not run.exists() and str(run) in names():
+    if not RunFolder(run).holds_a_run and str(run) in names():
         return RunFolder(MODELS / run.name)
     try:
         return RunFolder(run).require()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from davegan_tf.errors import InputError
+from davegan_tf.inference import batches
 
 
 def majority_filter(labels: NDArray[np.integer], n_phases: int, size: int = 3) -> NDArray[np.uint8]:
@@ -35,6 +36,10 @@ def majority_filter(labels: NDArray[np.integer], n_phases: int, size: int = 3) -
     labels = np.asarray(labels)
     if size == 1:
         return labels.astype(np.uint8)
+    return np.concatenate([_filtered(part, n_phases, size) for part in batches(labels)])
+
+
+def _filtered(labels, n_phases, size):
     window = np.ones(size, np.intp)
     votes = np.empty((n_phases, *labels.shape), np.intp)
     for phase in range(n_phases):

@@ -15,6 +15,7 @@ from davegan_tf import descriptors
 from davegan_tf.config_errors import nearest
 from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
+from davegan_tf.inference import batches
 from davegan_tf.measures import evaluated_phases
 
 Labels = NDArray[np.integer]
@@ -148,5 +149,8 @@ def measure(labels: Labels, chosen: Sequence[str], n_phases: int) -> Floats:
         If there is no property of a name.
     """
     check_names(chosen, n_phases)
-    measures = _measures(n_phases)
-    return np.stack([measures[name](labels) for name in chosen], axis=-1)
+    measures = [_measures(n_phases)[name] for name in chosen]
+    # Of many images at once S2 alone would fill gigabytes.
+    return np.concatenate(
+        [np.stack([measure(part) for measure in measures], axis=-1) for part in batches(labels)]
+    )

@@ -49,5 +49,5 @@ def provenance(config: Any, data: Mapping[str, Any]) -> Provenance:
         entry = NAMED[source]
         return Provenance(f"the micrograph `{name}`", entry.licence, entry.description, source)
     if source in GENERATORS:
-        return Provenance(generated, GENERATED, paper=source)
+        return Provenance(generated, GENERATED, paper=source if source == "checkerboard" else None)
     return Provenance(f"the micrograph `{name}`", "not known here; the owner of the image decides")

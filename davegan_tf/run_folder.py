@@ -194,8 +194,13 @@ class RunFolder:
                 " anew in another --run-dir."
             )
 
-    def load_micrograph(self):
+    def load_micrograph(self, config=None):
         """What this run was trained on: a :class:`davegan_tf.micrographs.Micrograph`.
+
+        Parameters
+        ----------
+        config : davegan_tf.config.Config, optional
+            By which it is read; by default the run's own.
 
         Raises
         ------
@@ -205,7 +210,12 @@ class RunFolder:
         # Not at the top: those who look for a run need neither scipy nor readers of images.
         from davegan_tf.micrographs import load_from_config
 
-        micrograph = load_from_config(self.read_config())
+        config = self.read_config() if config is None else config
+        if self.read_manifest()["data"]["stands_in_for"] is None:
+            # Nothing can stand in for it now.
+            data = config.data.model_copy(update={"offline_fallback": None})
+            config = config.model_copy(update={"data": data})
+        micrograph = load_from_config(config)
         self.check_data(micrograph)
         return micrograph
 

@@ -5,6 +5,10 @@ import math
 import numpy as np
 
 from davegan_tf.dataset import BatchPositions
+from davegan_tf.errors import InputError
+
+# Pixels are numbered in int32.
+MOST_PIXELS = 2**31 - 1
 
 
 class Schedule:
@@ -29,6 +33,11 @@ class Schedule:
     frozen_from, matched_from, decayed_from : float
         The first step at which statistics are frozen, statistics of samples are matched, learning rates fall: that of
         the first chunk after ``training.*_after``; inf for never, as where nothing is to be matched.
+
+    Raises
+    ------
+    InputError
+        If there are more than MOST_PIXELS pixels.
     """
 
     def __init__(self, config, micrograph):
@@ -40,6 +49,11 @@ class Schedule:
                 self.images = np.concatenate([self.images, self.images[:, ::-1, ::-1]])
             self.real_positions = positions_of(
                 config, self.images, config.data.real_sampling, stream=1
+            )
+        if self.images.size > MOST_PIXELS:
+            raise InputError(
+                f"data: {self.images.size:,} pixels, turned ones counted, are more than the {MOST_PIXELS:,} that can be"
+                " trained on; give fewer or smaller images."
             )
         self._training = training = config.training
         self.total = self.positions.steps(training.epochs)
@@ -68,7 +82,9 @@ class Schedule:
         }
 
     def learning_rate_share(self, step):
-        """What is left of the configured learning rates in the chunk that begins at ``step``: 0 … 1."""
+        """What is left of the configured learning rates in the chunk of ``step``, by the chunk's first step: 0 … 1."""
+        # A shorter training that goes on may have ended within a chunk.
+        step -= step % self._training.chunk_steps
         if step < self.decayed_from:
             return 1.0
         return (self.total - step) / (self.total - self.decayed_from)

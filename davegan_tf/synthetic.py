@@ -15,6 +15,8 @@ from davegan_tf.errors import InputError
 # Section 4.2: limits of the ellipses' area fraction and of the aspect ratio a/b.
 ELLIPSE_AREA = (0.012, 0.19)
 ELLIPSE_ASPECT = (1.0, 4.0)
+# Minutes and 2 GB; time grows with the number of grains squared.
+LARGEST_GRAINS = 4096
 # The reference sample of Section 4.2, as `draw_ellipses` takes it: in the middle of 32 × 32 pixels, principal axes of 6
 # and 14 pixels horizontally and vertically.
 ELLIPSE_REFERENCE = (7.0, 3.0, 15.5, 15.5, np.pi / 2)
@@ -120,7 +122,17 @@ def grains(
     -------
     labels : (size, size) uint8
         0 boundary, 1 grain.
+
+    Raises
+    ------
+    InputError
+        If it is larger than LARGEST_GRAINS.
     """
+    if size > LARGEST_GRAINS:
+        raise InputError(
+            f"grains of {size} × {size} pixels (data.micrograph_size) would take hours and gigabytes; give at most "
+            f"{LARGEST_GRAINS} pixels."
+        )
     rng = np.random.default_rng(seed)
     stretch = np.array([aspect**-0.5, aspect**0.5])  # pixels per unit of the undistorted space
     extent = size / stretch
@@ -130,7 +142,12 @@ def grains(
     points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     points += _smooth_noise(rng, size, 9.0, (2,), amplitude=1.8)  # bends the boundaries
     points += _smooth_noise(rng, size, 1.2, (2,), amplitude=0.45)  # roughens them
-    distance, pair = _boundary_distance(points, centres, radii, extent, stretch)
+    # A few rows at a time: half a kilobyte of neighbours a pixel.
+    parts = [
+        _boundary_distance(points[row : row + 64], centres, radii, extent, stretch)
+        for row in range(0, size, 64)
+    ]
+    distance, *pair = map(np.concatenate, zip(*parts, strict=True))
 
     # Every boundary has a width of its own, the same seen from both of its grains, …
     pair_widths = np.exp(0.12 * rng.standard_normal(4096))
@@ -178,8 +195,8 @@ def _boundary_distance(
     radii: np.ndarray,
     extent: np.ndarray,
     stretch: np.ndarray,
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Distance in pixels of each point to the nearest boundary, and the two grains it parts.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance in pixels of each point to the nearest boundary, and the two grains it parts, the lower number first.
 
     The power distance |x − c|² − r² is, up to a constant, the squared distance from (x, 0) to
     (c, √(r_max² − r²)) one dimension up, so that a k-d tree finds the grains of a point.
@@ -198,7 +215,7 @@ def _boundary_distance(
     one = grain[nearest[..., 0]]
     other = grain[np.take_along_axis(nearest, closest + 1, axis=-1)[..., 0]]
     distance = np.take_along_axis(distance, closest, axis=-1)[..., 0]
-    return distance, (np.minimum(one, other), np.maximum(one, other))
+    return distance, np.minimum(one, other), np.maximum(one, other)
 
 
 def draw_ellipses(parameters: np.ndarray, size: int = 32) -> np.ndarray:

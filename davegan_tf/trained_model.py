@@ -18,6 +18,8 @@ from davegan_tf.postprocessing import check_size, majority_filter
 from davegan_tf.quiet_tensorflow import import_tensorflow
 
 LARGEST_SEED = 2**31 - 1
+# Far beyond the prior and every code; from much farther away the networks' numbers overflow.
+LARGEST_Z = 1e6
 
 
 def load(run_or_name):
@@ -327,9 +329,9 @@ class TrainedModel:
             raise InputError(
                 f"z is of shape {z.shape}; expected (n, {self.latent_dim}), or one vector ({self.latent_dim},)."
             )
-        if z.dtype.kind not in "iuf" or not np.isfinite(z).all():
+        if z.dtype.kind not in "iuf" or not (np.abs(z) <= LARGEST_Z).all():
             raise InputError(
-                "z holds what is no finite number; expected numbers such as N(0, 1) has."
+                f"z holds what is no number between ±{LARGEST_Z:g}; expected numbers such as N(0, 1) has."
             )
         return z.astype(np.float32)
 

@@ -300,8 +300,10 @@ class _Session:
 
     def _finish(self, step):
         self.model.average_weights()
-        lagging = self.config.model.normalization == "batch" and step <= self.schedule.frozen_from
-        if self.config.training.recalibrate and lagging:
+        # Those of renorm are those of inference, but of the last weights, not of their averages.
+        training = self.config.training
+        moving = self.config.model.normalization == "batch" or training.weight_averaging is not None
+        if training.recalibrate and moving and step <= self.schedule.frozen_from:
             recalibrate(self.model, self.config, self.micrograph)
         try:
             divisor = limit_logits_of_use(self.model, self.config, self.micrograph)

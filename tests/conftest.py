@@ -101,7 +101,11 @@ def three_phases(tmp_path_factory):
         np.save(home / "stripes.npy", labels)
         (home / "stripes.yaml").write_text("data: {source: stripes.npy}\n")
         values = settings(
-            training__epochs=2, training__chunk_steps=1, training__recalibrate="false"
+            training__epochs=2,
+            training__chunk_steps=1,
+            training__recalibrate="false",
+            training__images_every=2,
+            training__evaluate_every=2,
         )
         return _train(home, "stripes", "--config", "stripes.yaml", *values)
 

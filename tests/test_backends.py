@@ -223,6 +223,8 @@ def test_auto_is_the_fastest_on_each_kind_of_device(monkeypatch):
     assert choose(precision="mixed_bfloat16").name == "xla"
     for name in BACKENDS:
         assert choose(name).name == name
+    with pytest.raises(ValueError, match="xla_matmul computes in float32, not in mixed_bfloat16"):
+        choose("xla_matmul", "mixed_bfloat16")
 
 
 @pytest.mark.parametrize("backend", ["graph", pytest.param("xla", marks=pytest.mark.slow)])

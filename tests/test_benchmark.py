@@ -64,6 +64,7 @@ def test_gflop_of_a_step():
     assert step_gflop(64, 1, 32, 4) == pytest.approx(0.319, abs=5e-4)
     assert step_gflop(64, 1, 32, 64) == pytest.approx(16 * step_gflop(64, 1, 32, 4))
     assert step_gflop(64, 3, 32, 4) > step_gflop(64, 1, 32, 4)
+    assert step_gflop(64, 1, 32, 4, 2) == pytest.approx(0.428, abs=5e-4)
 
 
 # Workers
@@ -87,8 +88,9 @@ def gone(pid, seconds=10):
 
 
 def test_a_worker_answers_and_its_crash_is_told():
-    with Worker("matmul", OPTIONS) as worker:
-        assert worker.about["gflop"] == pytest.approx(0.319, abs=5e-4)
+    wide = OPTIONS | {"overrides": [*OPTIONS["overrides"], "model.discriminator_width=2"]}
+    with Worker("matmul", wide) as worker:
+        assert worker.about["gflop"] == pytest.approx(step_gflop(64, 1, 32, 4, 2))
         assert worker.about["table"][0][0] == [16, 2, "same", False, "leaky_relu"]
         one, many = worker.go(1, 1024), worker.go(20, 1024)
         assert 0 < one < many

@@ -51,8 +51,17 @@ def test_train_says_what_it_does_and_what_is_next(grains):
     assert re.search(r"100% .* \d+ steps/s  D [\d.]+  G [\d.]+  E \d+  0:00 left", said)
 
 
-def test_train_says_what_belongs_to_no_tile(three_phases, ellipses):
+def test_train_says_what_belongs_to_no_tile(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("odd.npy", np.indices((100, 140)).sum(axis=0) // 9 % 2)
+    arguments = ("--config", "one_micrograph.yaml", "--set", "data.source=odd.npy", "--dry-run")
+    assert run("train", *arguments) == 0
+    assert "; the last 36 rows and 12 columns belong to no tile" in capsys.readouterr().out
+
+
+def test_train_says_what_it_is_trained_on(three_phases, ellipses):
     assert "one image of 128 × 192 pixels (file stripes.npy)" in three_phases.output
+    assert "belong to no tile" not in three_phases.output
     assert "phase 2 0.3" in three_phases.output
     assert "64 images of 32 × 32 pixels" in ellipses.output
 

@@ -68,7 +68,7 @@ def test_show_tiles(tmp_path):
     factor = 768 // 140
     assert picture.shape == (100 * factor, 140 * factor, 3)
     middle = picture[factor // 2 :: factor, factor // 2 :: factor]
-    np.testing.assert_array_equal(middle[:96, :128, 1], np.array([0, 127, 255])[labels[:96, :128]])
+    np.testing.assert_array_equal(middle[:96, :128, 1], np.array([0, 128, 255])[labels[:96, :128]])
     assert (middle[96:, :, 0] > middle[96:, :, 1]).all(), "the remainder is not dyed"
     red = (picture == (220, 40, 40)).all(axis=-1)
     np.testing.assert_array_equal(np.flatnonzero(red.all(axis=1)), np.array([32, 64, 96]) * factor)

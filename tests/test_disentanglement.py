@@ -289,6 +289,14 @@ def test_unusable_input_is_named(z, factors, message):
         disentanglement.mig(z, factors)
 
 
+def test_a_factor_that_hardly_ever_changes_is_named():
+    factors = np.zeros((40, 1))
+    factors[0] = 1
+    z = np.random.default_rng(0).standard_normal((40, 2))
+    with pytest.raises(InputError, match=r"column 0 .* never changes in the (training|test) part"):
+        disentanglement.dci(z, factors, 0)
+
+
 def test_other_unusable_arguments_are_named():
     with pytest.raises(InputError, match="2 bins"):
         disentanglement.mig(np.zeros((30, 1)), np.arange(30.0)[:, np.newaxis], bins=1)

@@ -169,7 +169,6 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 from cli.main import main
 from davegan_tf import training
 from davegan_tf.building import build_model
-from davegan_tf.building import build_model
 from davegan_tf.checkpoints import Checkpoints
 
 built = []

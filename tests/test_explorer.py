@@ -14,6 +14,7 @@ import pytest
 from davegan_tf import descriptors, explorer, folded_layers, latent
 from davegan_tf.building import load_model
 from davegan_tf.dataset import decode_phases, encode_phases
+from davegan_tf.errors import InputError
 from davegan_tf.export_check import ExportFailed
 from davegan_tf.figures import to_grey
 from davegan_tf.image_files import read_image
@@ -36,6 +37,17 @@ VIEWS = {
 }
 
 
+def giving(crops):
+    """What stands in for ``training_crops``; of None: they are not to be had."""
+
+    def training_crops(run):
+        if crops is None:
+            raise InputError(f"{run.path}: its micrograph is nowhere.")
+        return crops
+
+    return training_crops
+
+
 class Explored:
     """A packaged model with its page."""
 
@@ -46,7 +58,7 @@ class Explored:
         self.n_phases = 2 if self.model.arguments["channels"] == 1 else 3
         self.path = folder / f"{name}.html"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(explorer, "training_crops", lambda run: crops)
+            patch.setattr(explorer, "training_crops", giving(crops))
             self.told = explorer.write_explorer(self.path, self.model, self.run, step)
         self.text = self.path.read_text("utf-8")
         between = '<script type="application/json" id="content">', "</script>"
@@ -193,10 +205,12 @@ def test_statistics_of_the_data_are_the_descriptors(explored):
 def test_without_the_data_samples_are_shown_and_named_so(explored):
     content = explored["alloy"].content
     assert content["reference"] == content["samples"] | {"kind": "samples"}
-    assert "256 samples, as the micrograph is not at hand" in explored["alloy"].told
+    told = explored["alloy"].told
+    assert "256 samples" in told
+    assert "no crops of what it was trained on: " in told and "its micrograph is nowhere." in told
 
 
-def test_crops_of_the_training_data_or_none(monkeypatch):
+def test_crops_of_the_training_data_and_no_others(monkeypatch):
     # Its training data can be generated anywhere.
     run = RunFolder(MODELS / "checkerboard")
     crops = explorer.training_crops(run)
@@ -205,7 +219,8 @@ def test_crops_of_the_training_data_or_none(monkeypatch):
     manifest = run.read_manifest()
     manifest["data"]["digest"] = "another"
     monkeypatch.setattr(RunFolder, "read_manifest", lambda self: manifest)
-    assert explorer.training_crops(run) is None
+    with pytest.raises(InputError, match="was trained on other data"):
+        explorer.training_crops(run)
 
 
 def test_names_can_do_no_harm():
@@ -218,7 +233,7 @@ def test_names_can_do_no_harm():
 
 def test_a_page_that_differs_is_not_written(explored, tmp_path, monkeypatch):
     one = explored["alloy"]
-    monkeypatch.setattr(explorer, "training_crops", lambda run: None)
+    monkeypatch.setattr(explorer, "training_crops", giving(None))
     monkeypatch.setattr(explorer, "BITS", {"encoder": 8, "generator": 8})
     with pytest.raises(ExportFailed, match=r"would differ from the run's by \d"):
         explorer.write_explorer(tmp_path / "page.html", one.model, one.run, 0)
@@ -310,6 +325,11 @@ def test_thresholds_are_the_segmentations(classes, javascript):
     # What 8-bit images hold, and what NPY files may.
     for values in (grey.astype(np.uint8), grey.astype(np.float32)):
         body = "return otsuThresholds(Float32Array.from(data.values), data.classes)"
+        mine = javascript(body, values=values.tolist(), classes=classes)
+        np.testing.assert_allclose(mine, otsu_thresholds(values, classes), rtol=1e-6)
+    # One hot pixel has all other values in one bin; with more of them than bins, and with fewer.
+    for levels in (np.arange(200), np.arange(0, 900, 2)):
+        values = np.append(rng.choice(levels, 5000), 65535).astype(np.uint16)
         mine = javascript(body, values=values.tolist(), classes=classes)
         np.testing.assert_allclose(mine, otsu_thresholds(values, classes), rtol=1e-6)
 

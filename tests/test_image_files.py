@@ -83,6 +83,31 @@ def test_alpha_that_varies_is_refused(tmp_path):
     refused(write(tmp_path / "a.png", rgba), "alpha channel that varies")
 
 
+@pytest.mark.parametrize(("mode", "transparent"), [("L", 7), ("RGB", (7, 7, 7)), ("1", 0)])
+def test_a_grey_level_or_colour_that_is_transparent_is_an_alpha_that_varies(
+    tmp_path, mode, transparent
+):
+    grey = RNG.integers(0, 2, (70, 90), dtype=np.uint8) * 7
+    image = Image.fromarray(grey).convert(mode)
+    image.save(tmp_path / "a.png", transparency=transparent)
+    refused(tmp_path / "a.png", "alpha channel that varies")
+
+
+def test_too_little_memory_is_no_damage(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 1 TiB")
+
+    np.save(tmp_path / "a.npy", GREY8)
+    for suffix in (".png", ".tif"):
+        write(tmp_path / f"a{suffix}", GREY8)
+    monkeypatch.setattr(np.lib.format, "read_array", full)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", full)
+    monkeypatch.setattr(Image.Image, "load", full)
+    for suffix in (".npy", ".png", ".tif"):
+        with pytest.raises(MemoryError):
+            read_image(tmp_path / f"a{suffix}")
+
+
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_colours_of_16_bits_are_refused_where_8_of_them_would_be_lost(tmp_path, channels):
     rows = np.zeros((70, 1 + 2 * 80 * channels), np.uint8)

@@ -29,10 +29,10 @@ class Known:
 
 
 def rectangles(z):
-    """φ and anisotropy from height and width: z 0 and z 1."""
+    """φ and anisotropy from height and width: z 0 and z 1. The last row is filled as far as the height's fraction."""
     height, width = (4 + 24 * stats.norm.cdf(each)[:, None, None] for each in z[:, :2].T)
     rows, columns = np.mgrid[:SIDE, :SIDE]
-    return (rows < height) & (columns < width)
+    return (rows + columns / np.ceil(width) < height) & (columns < width)
 
 
 def ellipses(z):
@@ -239,7 +239,23 @@ def test_as_many_as_asked_for(count, quick):
     assert found.labels.shape == (count, SIDE, SIDE) and found.labels.dtype == np.uint8
 
 
+def bars(z):
+    """Nearly always the same bar, for |z 0| > 2 one of several that are wider."""
+    width = 8 + 2 * np.clip(np.floor(4 * (np.abs(z[:, 0]) - 2)), -1, 3)
+    return np.arange(SIDE) < width[:, None, None] * np.ones((1, SIDE, 1))
+
+
+@pytest.mark.parametrize("angles", [(), linkage.ANGLES])
+def test_no_structure_is_found_twice(angles, quick, monkeypatch):
+    monkeypatch.setattr(linkage, "ANGLES", angles)
+    found, _ = search(bars, {"volume_fraction": 6 / SIDE})
+    # There are five; also those farther away stay what they are.
+    np.testing.assert_allclose(found.values[:, 0] * SIDE, [6, 8, 10, 12, 14])
+    assert {len(each) for each in found} == {5}
+
+
 def test_a_property_that_cannot_be_steered(quick):
     found, _ = search(empty, {"volume_fraction": 0.25})
+    assert len(found.z) == 1
     np.testing.assert_array_equal(found.values, 0)
     np.testing.assert_array_equal(found.distances, 0.25)

@@ -106,6 +106,12 @@ def test_a_run_folder_of_that_name_goes_first(installed, grains):
     assert not packaged.is_packaged(packaged.find_run(Path("steel")))
 
 
+def test_a_folder_that_is_no_run_hides_no_model(installed):
+    Path("steel").mkdir()
+    Path("steel", "0.png").touch()
+    assert packaged.is_packaged(packaged.find_run(Path("steel")))
+
+
 def test_what_is_neither_is_told_what_there_is(installed):
     with pytest.raises(InputError, match=r"of that name; packaged are steel\.$"):
         packaged.find_run(Path("runs/other"))

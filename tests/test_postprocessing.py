@@ -5,12 +5,14 @@ import pytest
 from scipy import ndimage
 
 from davegan_tf.errors import InputError
+from davegan_tf.inference import BATCH
 from davegan_tf.postprocessing import majority_filter
 
 
 @pytest.mark.parametrize("size", [3, 5])
 def test_of_two_phases_it_is_the_median_filter(size):
-    labels = np.random.default_rng(0).integers(0, 2, (3, 20, 17))
+    # More than are filtered at once.
+    labels = np.random.default_rng(0).integers(0, 2, (BATCH + 3, 20, 17))
     expected = ndimage.median_filter(labels, size=(1, size, size), mode="nearest")
     np.testing.assert_array_equal(majority_filter(labels, 2, size), expected)
 

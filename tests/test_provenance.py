@@ -24,6 +24,8 @@ def test_a_generator():
     assert found.source == "the built-in generator `checkerboard`"
     assert found.licence.startswith("none needed")
     assert found.paper == "checkerboard"
+    # No other generator is in Table 4.
+    assert of("grains", "grains").paper is None
 
 
 def test_a_stand_in_has_no_figures_of_the_paper():

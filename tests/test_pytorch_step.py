@@ -7,6 +7,7 @@ import tensorflow as tf
 from davegan_tf.building import build_model, image_channels
 from davegan_tf.config import load_config
 from davegan_tf.dataset import encode_phases
+from davegan_tf.errors import InputError
 from davegan_tf.micrographs import load_from_config
 from davegan_tf.networks import layer_table
 
@@ -102,6 +103,22 @@ def test_the_pytorch_step_is_ours(case):
         np.testing.assert_allclose(
             other_norms, norms, rtol=2e-3, atol=1e-4 * max(norms), err_msg=network
         )
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.lambda_normality=2000",
+        "model.encoder_output_activation=linear",
+        "model.discriminator_width=2",
+    ],
+)
+def test_a_step_that_it_does_not_have_is_refused(override):
+    config = load_config("paper/alloy.yaml", ["data.source=grains", override])
+    with pytest.raises(
+        InputError, match=f"leave --contenders torch out, or.*{override.partition('=')[0]}"
+    ):
+        PyTorchStep(config, layer_table(64), load_from_config(config))
 
 
 def test_the_pytorch_step_trains():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from davegan_tf import files, run_folder
+from davegan_tf import files, registry, run_folder
 from davegan_tf.config import load_config
 from davegan_tf.errors import InputError
 from davegan_tf.micrographs import load_from_config
@@ -61,6 +61,24 @@ def test_what_it_was_trained_on_is_checked(run, config):
     micrograph = load_from_config(config)
     run.write_manifest(data={**MANIFEST["data"], "digest": micrograph.digest})
     assert run.load_micrograph().digest == micrograph.digest
+
+
+def test_nothing_stands_in_for_what_it_was_trained_on(tmp_path, monkeypatch):
+    def unobtainable(name):
+        raise registry.NotObtainable(f"{name} is nowhere")
+
+    monkeypatch.setattr(registry, "search_folders", lambda: [])
+    monkeypatch.setattr(registry, "download", unobtainable)
+    folder = RunFolder(tmp_path / "run")
+    with folder.lock():
+        folder.create(load_config("alloy.yaml"), MANIFEST)
+    with pytest.raises(registry.NotObtainable, match="alloy is nowhere"):
+        folder.load_micrograph()
+    # What was trained on a stand-in has it.
+    stand_in = load_from_config(load_config("alloy.yaml"))
+    data = {**MANIFEST["data"], "digest": stand_in.digest, "stands_in_for": "alloy"}
+    folder.write_manifest(data=data)
+    assert folder.load_micrograph().fallback_for == "alloy"
 
 
 def test_require(tmp_path, run):
@@ -151,9 +169,10 @@ def test_a_start_that_is_killed_leaves_what_can_be_started(
 
 @pytest.mark.parametrize("key", FREE_TO_CHANGE)
 def test_what_may_differ_when_resumed(key, run):
-    values = {"name": "other", "data.unit": "µm", "data.offline_fallback": "null"}
-    value = values.get(key, 7)
-    run.check_same(load_config("quickstart.yaml", [f"{key}={value}"]))
+    values = {"name": "other", "data.unit": "µm", "data.offline_fallback": "grains"}
+    changed = load_config("quickstart.yaml", [f"{key}={values.get(key, 7)}"])
+    assert [name for name, *_ in run.differences(changed, but=())] == [key]
+    run.check_same(changed)
 
 
 @pytest.mark.parametrize(

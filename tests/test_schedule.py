@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from davegan_tf.config import load_config
+from davegan_tf.errors import InputError
 from davegan_tf.schedule import Schedule
 
 
@@ -45,6 +46,22 @@ def test_what_begins_after_the_last_chunk_is_never_reached(chunk_steps, late):
         "decay_after": any(short.learning_rate_share(step) < 1 for step in starts),
     }
     assert {name for name, does in acts.items() if not does} == late.keys()
+
+
+def test_a_run_that_goes_on_within_a_chunk_has_that_chunks_rates():
+    # Rates fall from step 200 on; a shorter run ended at step 300.
+    longer = schedule("training.epochs=150", "training.decay_after=50", "training.chunk_steps=200")
+    assert [longer.learning_rate_share(step) for step in (200, 300, 399)] == [1, 1, 1]
+    assert longer.learning_rate_share(400) == longer.learning_rate_share(500) == 0.5
+
+
+def test_more_pixels_than_can_be_numbered_are_refused(monkeypatch):
+    monkeypatch.setattr("davegan_tf.schedule.MOST_PIXELS", 2 * 256**2)
+    schedule("data.real_turned=true")
+    monkeypatch.setattr("davegan_tf.schedule.MOST_PIXELS", 2 * 256**2 - 1)
+    with pytest.raises(InputError, match="131,072 pixels, turned ones counted, are more than"):
+        schedule("data.real_turned=true")
+    schedule("data.real_turned=false")
 
 
 def test_what_is_not_asked_for_is_not_missed():

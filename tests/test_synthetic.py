@@ -111,6 +111,11 @@ def test_grains_resemble_alloy():
     )
 
 
+def test_grains_that_would_take_hours_are_refused():
+    with pytest.raises(InputError, match=r"grains of 4097 × 4097 .* give at most 4096 pixels"):
+        synthetic.grains(4097, 0)
+
+
 def test_grains_are_parted_by_a_connected_network_of_boundaries():
     image = synthetic.grains(256, 0)
     boundary, _ = ndimage.label(image == 0, np.ones((3, 3)))

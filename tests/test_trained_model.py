@@ -274,6 +274,7 @@ def test_no_scorecard_by_other_data(tmp_path):
 
 # Refusals
 
+FAR = "z holds what is no number between ±1e+06; expected"
 WHOLE_SEED = "expected a whole number from 0 to 2147483647."
 REFUSALS = {
     "no sample": (lambda model: model.generate(0), "count is 0; expected a whole number of at"),
@@ -309,8 +310,9 @@ REFUSALS = {
         "z is of shape (4, 31); expected (n, 32), or one vector (32,).",
     ),
     "no z": (lambda model: model.decode(np.zeros((0, LATENT))), "z is of shape (0, 32)"),
-    "a z that is NaN": (lambda model: model.decode(np.full(LATENT, np.nan)), "no finite number"),
-    "a z of text": (lambda model: model.decode(["a"] * LATENT), "no finite number"),
+    "a z that is NaN": (lambda model: model.decode(np.full(LATENT, np.nan)), FAR),
+    "a z that overflows": (lambda model: model.decode(np.full(LATENT, 1e39)), FAR),
+    "a z of text": (lambda model: model.decode(["a"] * LATENT), FAR),
     "a start of half": (lambda model: model.traverse(0.5), "start, a seed, is 0.5; expected"),
     "many starts": (
         lambda model: model.interpolate(1, labels(2, SIDE, SIDE)),

@@ -141,8 +141,11 @@ def test_tensorboard_of_three_phases(three_phases):
     log = EventAccumulator(
         str(three_phases.home / "tb_logs" / "stripes"), size_guidance={"tensors": 0}
     )
-    tags = log.Reload().Tags()["tensors"]
-    assert "training_losses/discriminator_loss" in tags
+    tags = set(log.Reload().Tags()["tensors"])
+    measured = {f"volume_fraction_{phase}_error" for phase in (1, 2)} | {"E_rec"}
+    assert {f"measures/{name}" for name in measured} <= tags
+    assert {"training_losses/discriminator_loss", "images/generated_images"} <= tags
+    assert {"volume_fraction_1/training_tiles", "volume_fraction_2/training_tiles"} <= tags
     config = RunFolder(three_phases.run).read_config()
     assert config.data.source == "stripes.npy"
 
@@ -614,6 +617,34 @@ def test_recalibrate_forgets_the_moving_statistics_and_nothing_else(monkeypatch)
         assert not np.isin(one, (0.5, 3.0)).any()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["model.normalization=batch"], True),
+        (["model.normalization=renorm"], False),
+        # The averaged weights are not those that the moving statistics are of.
+        (["model.normalization=renorm", "training.weight_averaging=0.9"], True),
+        (["model.normalization=batch", "training.freeze_statistics_after=1"], False),
+        (["model.normalization=batch", "training.recalibrate=false"], False),
+    ],
+)
+def test_what_is_re_estimated_at_the_end(overrides, expected, tmp_path, monkeypatch):
+    finished = []
+
+    def run(self, positions, real_positions=None):
+        return dict.fromkeys(LOGS, 1.0) | {"finite_steps": len(positions)}
+
+    monkeypatch.setattr(Chunk, "compile", lambda self, *_: 0.0)
+    monkeypatch.setattr(Chunk, "run", run)
+    monkeypatch.setattr(training, "recalibrate", lambda *_: finished.append(True))
+    monkeypatch.setattr(training._Session, "_recalibrate", lambda self: None)
+    train(
+        *tiny("training.epochs=2", "training.recalibrate=true", *overrides),
+        RunFolder(tmp_path / "run"),
+    )
+    assert bool(finished) is expected
+
+
 def test_recalibrated_weights_are_those_saved(ellipses):
     """The finished model has the weights of its last checkpoint, and statistics of its own."""
     run = RunFolder(ellipses.run)
@@ -696,19 +727,28 @@ def killed_at(run, step, path):
 
 
 @pytest.mark.usefixtures("few_images_for_statistics")
-def test_frozen_and_matched_statistics_and_resuming_changes_nothing(tmp_path):
+@pytest.mark.parametrize(
+    ("backend", "steps"),
+    [
+        ("graph", (8, 12, 20)),
+        # What is chosen on CPUs: one program for both statistics, of weights that are averaged, too.
+        pytest.param("xla_matmul", (12,), marks=pytest.mark.slow),
+    ],
+)
+def test_frozen_and_matched_statistics_and_resuming_changes_nothing(backend, steps, tmp_path):
     # Four steps an epoch: frozen from step 8, matched from 16, ends at 24.
-    config, data = tiny(*MATCHED, "training.checkpoints_kept=10")
+    common = (f"training.backend={backend}", "training.weight_averaging=0.9")
+    config, data = tiny(*MATCHED, "training.checkpoints_kept=10", *common)
     whole, without = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "without")
     train(config, data, whole)
-    train(tiny(*FROZEN)[0], data, without)
+    train(tiny(*FROZEN, *common)[0], data, without)
     header, mine = rows(whole.history)
     _, plain = rows(without.history)
     before = mine[:, 0] <= 16
     np.testing.assert_array_equal(mine[before], plain[before])
     column = header.index("generator_loss")
     assert (mine[~before, column] != plain[~before, column]).all()
-    for step in (8, 12, 20):
+    for step in steps:
         run = killed_at(whole, step, tmp_path / f"from_{step}")
         train(config, data, run, resume=True)
         assert_identical(everything(run.path), everything(whole.path))

@@ -168,24 +168,25 @@ function otsuThresholds(values, classes) {
   }
   // A bin for every integer, else BINS between the ends.
   const byInteger = whole && high - low < BINS;
-  const bins = byInteger ? high - low + 1 : BINS;
+  let bins = byInteger ? high - low + 1 : BINS;
   const begin = byInteger ? low - 0.5 : low;
   const width = byInteger ? 1 : (high - low) / BINS;
   const binOf = (value) => Math.min(bins - 1, Math.max(0, Math.floor((value - begin) / width)));
-  const counts = new Float64Array(bins);
-  const least = new Float64Array(bins).fill(Infinity);
-  const largest = new Float64Array(bins).fill(-Infinity);
-  for (const value of values) {
-    const bin = binOf(value);
-    counts[bin]++;
-    least[bin] = Math.min(least[bin], value);
-    largest[bin] = Math.max(largest[bin], value);
+  let centre = (bin) => bin * width;
+  let { counts, least, largest } = histogram(values, bins, binOf);
+  if (counts.filter((count) => count).length < classes) {
+    // An outlier has all other values in one bin: bins of as many distinct values each.
+    const inner = innerEdges(values);
+    const edges = [low, ...inner, high];
+    bins = inner.length + 1;
+    centre = (bin) => 0.5 * (edges[bin] + edges[bin + 1]) - low;
+    ({ counts, least, largest } = histogram(values, bins, (value) => countUpTo(inner, value)));
   }
   const weight = new Float64Array(bins + 1);
   const moment = new Float64Array(bins + 1);
   for (let bin = 0; bin < bins; bin++) {
     weight[bin + 1] = weight[bin] + counts[bin];
-    moment[bin + 1] = moment[bin] + counts[bin] * bin * width;
+    moment[bin + 1] = moment[bin] + counts[bin] * centre(bin);
   }
   // What bins i … j − 1 as one class add to the between-class variance; no class may be empty.
   const gain = (i, j) =>
@@ -219,6 +220,39 @@ function otsuThresholds(values, classes) {
     const above = least.subarray(cut).reduce((a, b) => Math.min(a, b), Infinity);
     return 0.5 * (below + above);
   });
+}
+
+/** Of each bin how many values there are, and the least and the largest of them. */
+function histogram(values, bins, binOf) {
+  const counts = new Float64Array(bins);
+  const least = new Float64Array(bins).fill(Infinity);
+  const largest = new Float64Array(bins).fill(-Infinity);
+  for (const value of values) {
+    const bin = binOf(value);
+    counts[bin]++;
+    least[bin] = Math.min(least[bin], value);
+    largest[bin] = Math.max(largest[bin], value);
+  }
+  return { counts, least, largest };
+}
+
+/** Edges, BINS − 1 at most, halfway between distinct values, as many of them from one edge to the next. */
+function innerEdges(values) {
+  const distinct = [...new Set(values)].sort((a, b) => a - b);
+  const between = distinct.slice(1).map((value, i) => 0.5 * (value + distinct[i]));
+  const count = Math.min(between.length, BINS - 1);
+  return Array.from({ length: count }, (_, i) => between[Math.round((i * (between.length - 1)) / Math.max(1, count - 1))]);
+}
+
+/** How many of ascending numbers are at most the value. */
+function countUpTo(numbers, value) {
+  let [low, high] = [0, numbers.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (numbers[middle] <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /**

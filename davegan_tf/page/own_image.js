@@ -50,7 +50,8 @@ function partAnew() {
 function preview() {
   const { height, width } = own.image;
   const scale = Math.max(1, Math.max(height, width) / PREVIEW);
-  const pixels = new ImageData(Math.floor(width / scale), Math.floor(height / scale));
+  const [columns, rows] = [width, height].map((extent) => Math.max(1, Math.floor(extent / scale)));
+  const pixels = new ImageData(columns, rows);
   const labels = new Uint8Array(pixels.width * pixels.height);
   for (let i = 0; i < labels.length; i++) {
     const row = Math.floor(Math.floor(i / pixels.width) * scale);
