@@ -23,7 +23,7 @@ def _data(options):
 
 
 def _start_tensorflow(threads=None):
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow(threads)
 

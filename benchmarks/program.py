@@ -48,7 +48,7 @@ def export(folder, name, overrides):
     check_new_folder(folder, "FOLDER")
     micrograph = load_from_config(config)
     warn_of_stand_in(micrograph)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow(config.training.threads)
     from davegan_tf.building import build_model
@@ -143,7 +143,7 @@ def collect(folder, run):
             f"{folder}: was exported with other data than {micrograph.title} ({micrograph.origin}) as it is now;"
             " restore the data or export again."
         )
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow(config.training.threads)
     from davegan_tf.building import build_model

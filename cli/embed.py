@@ -37,7 +37,7 @@ def embed(run, count, seed, out):
     out = out or Path("tb_logs") / folder.name / "projector"
     check_folder(out)
     micrograph = folder.load_micrograph()
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     from davegan_tf.building import load_model

@@ -53,7 +53,7 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     micrograph = micrograph_of(folder, holdout)
     out = out or (Path("evaluations") / folder.name if is_packaged(folder) else folder.path)
     check_writable(out / "evaluation.json")
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow(config.training.threads)
     import json

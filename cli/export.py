@@ -75,7 +75,7 @@ def export(run, name, quantize, out):
     folder.read_evaluation()  # for the card: damaged files are told of now, not at the end
     _check_out(out, chosen.suffix)
     _check_installed(name, chosen.packages)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     from davegan_tf.building import load_model

@@ -105,7 +105,7 @@ def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
         raise InputError(f"--out {out}: {numbers} is a folder; choose another name.")
     check_not_replaced(folder, [out, numbers])
     check_writable(numbers)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     import numpy as np

@@ -51,7 +51,7 @@ def generate(run, count, seed, out, pixel_size, unit, filter_size):
     check_output(out, count, pixel_size, unit)
     check_not_replaced(folder, [out])
     check_size(filter_size)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     from davegan_tf.building import load_model

@@ -49,7 +49,7 @@ def interpolate(run, a, b, steps, out, threshold, phases):
     ends = [of_text(folder, text, threshold, phases) for text in (a, b)]
     if ends[0].same_as(ends[1]):
         raise InputError(f"A and B are the same ({ends[0].name}); give two different ones.")
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     import json

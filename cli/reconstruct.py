@@ -37,7 +37,7 @@ def reconstruct(run, image, out, pixel_size, unit, threshold, phases):
     check_not_replaced(folder, [out], [image])
     micrograph = load_image(folder, image, threshold, phases, count=16)
     check_output(out, len(micrograph.images), pixel_size, unit)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     import numpy as np

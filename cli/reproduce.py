@@ -206,7 +206,7 @@ def models(materials, runs, out):
     check_writable(out, "--out")
     for material in chosen:
         check_replaceable(out / material)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     for material, job in chosen.items():
@@ -312,7 +312,7 @@ def _write_figure3(runs, out):
 
 
 def _write_figure4(points, runs, out):
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     from davegan_tf import beta_study, latent

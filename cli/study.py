@@ -31,7 +31,7 @@ def study(run, seed):
             "needs a run of ellipses.yaml (data.source: ellipses). For other runs there are traverse and embed."
         )
     check_writable(folder.study)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow(folder.read_config().training.threads)
     import json

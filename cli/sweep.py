@@ -127,7 +127,7 @@ def _write_hparams(plan, results, logs):
     finished = [run for run in plan if run.job.name in results]
     if not finished:
         return
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     from davegan_tf.hparams import write_hparams

@@ -69,7 +69,7 @@ def train(config, overrides, run_dir, resume, overwrite, epochs, seed, dry_run):
 
 def _train(settings, micrograph, run, resume, overwrite, cluster):
     from cli.progress import Progress
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow(settings.training.threads)
     from davegan_tf.training import train as train_model

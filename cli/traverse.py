@@ -89,7 +89,7 @@ def traverse(run, image, tile, seed, dims, limit, steps, out, threshold, phases)
         start = of_tile(folder, tile)
     else:
         start = of_seed(seed or 0)
-    from cli.quiet_tensorflow import start_tensorflow
+    from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     from davegan_tf import latent

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from davegan_tf import augmentation, losses
+from davegan_tf import augmentation, losses, set_losses
 from davegan_tf.distribution import this_replica
 from davegan_tf.draws import Draws, draw_latent, draw_step
 from davegan_tf.networks import Discriminator, Encoder, Generator, run_stack
@@ -54,15 +54,15 @@ class DAVEGAN(keras.Model):
     lambda_vae, lambda_noise, lambda_rec : float ≥ 0
         Weights of the generator's terms (Eq. 7).
     lambda_statistics : float ≥ 0
-        Weight, in the generator's loss, of :func:`davegan_tf.losses.statistics_loss` of generated images. It acts
+        Weight, in the generator's loss, of :func:`davegan_tf.set_losses.statistics_loss` of generated images. It acts
         with ``matched_statistics``, which is for the end of a training. Not in the paper.
     statistics_rate : float ≥ 0
-        Of the Lagrange multipliers that this term then has, see :func:`davegan_tf.losses.next_multipliers`; 0: none.
+        Of the Lagrange multipliers of this term, see :func:`davegan_tf.set_losses.next_multipliers`; 0: none.
     lambda_independence : float ≥ 0
-        The same for :func:`davegan_tf.losses.independence_loss` between generated images and those encoded.
+        The same for :func:`davegan_tf.set_losses.independence_loss` between generated images and those encoded.
     lambda_normality : float ≥ 0
-        Weight of :func:`davegan_tf.losses.normality_loss` of z_vae in the encoder's loss, times β where that is below
-        1. Not in the paper.
+        Weight of :func:`davegan_tf.set_losses.normality_loss` of z_vae in the encoder's loss, times β where that is
+        below 1. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
     mean_transform, sigma_transform : str
@@ -177,7 +177,7 @@ class DAVEGAN(keras.Model):
         self.statistics_multipliers = None
         if lambda_statistics and statistics_rate:
             self.statistics_multipliers = self.add_weight(
-                shape=(losses.n_statistics(channels),),
+                shape=(set_losses.n_statistics(channels),),
                 initializer="zeros",
                 trainable=False,
                 name="statistics_multipliers",
@@ -350,13 +350,13 @@ class DAVEGAN(keras.Model):
                 unseen += self.lambda_statistics * self._match_statistics(samples)
             if self.lambda_independence:
                 known = map(together, (draws.z_noise, images, z_mean))
-                likeness = losses.independence_loss(samples, *known)
+                likeness = set_losses.independence_loss(samples, *known)
                 unseen += self.lambda_independence * likeness
         normality = 0.0
         if self.lambda_normality:
             # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
             weight = min(self.beta, 1.0) * self.lambda_normality
-            normality = weight * losses.normality_loss(together(z_vae))
+            normality = weight * set_losses.normality_loss(together(z_vae))
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (
@@ -381,13 +381,13 @@ class DAVEGAN(keras.Model):
 
     def _match_statistics(self, samples):
         """The loss of the samples' statistics; the multipliers move on."""
-        found, material = losses.short_range_statistics(samples), self.material_statistics
+        found, material = set_losses.short_range_statistics(samples), self.material_statistics
         if self.statistics_multipliers is None:
-            return losses.statistics_loss(found, material)
+            return set_losses.statistics_loss(found, material)
         multipliers = self.statistics_multipliers.value
-        loss = losses.statistics_loss(found, material, multipliers)
+        loss = set_losses.statistics_loss(found, material, multipliers)
         self.statistics_multipliers.assign(
-            losses.next_multipliers(multipliers, found, material, self.statistics_rate)
+            set_losses.next_multipliers(multipliers, found, material, self.statistics_rate)
         )
         return loss
 

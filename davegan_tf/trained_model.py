@@ -15,7 +15,7 @@ from davegan_tf.dataset import decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.inference import generate_labels, reconstruct_image, reconstruct_labels
 from davegan_tf.postprocessing import check_size, majority_filter
-from davegan_tf.quiet_tensorflow import import_tensorflow
+from davegan_tf.tensorflow_setup import import_tensorflow
 
 LARGEST_SEED = 2**31 - 1
 # Far beyond the prior and every code; from much farther away the networks' numbers overflow.

@@ -20,9 +20,9 @@ from davegan_tf.distribution import Distribution
 from davegan_tf.errors import InputError
 from davegan_tf.files import write_text
 from davegan_tf.logit_limit import limit_logits
-from davegan_tf.losses import short_range_statistics
 from davegan_tf.manifest import describe_run
 from davegan_tf.schedule import Schedule, positions_of
+from davegan_tf.set_losses import short_range_statistics
 from davegan_tf.stop_signal import StopSignal
 
 RECALIBRATION_BATCHES = 200

@@ -22,7 +22,6 @@ import numpy as np
 
 import davegan_tf
 from cli.progress import Progress
-from cli.quiet_tensorflow import start_tensorflow
 from davegan_tf import descriptors
 from davegan_tf.config import load_config
 from davegan_tf.curves import COLORS
@@ -31,6 +30,7 @@ from davegan_tf.evaluation_table import format_table
 from davegan_tf.figures import image_grid, to_grey
 from davegan_tf.micrographs import load_from_config
 from davegan_tf.run_folder import RunFolder
+from davegan_tf.tensorflow_setup import start_tensorflow
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--source", default="grains", help="image file or name")

@@ -15,9 +15,8 @@ import pytest
 import tifffile
 from conftest import settings, without_curves
 
-from cli import quiet_tensorflow
 from cli.main import main
-from davegan_tf import registry
+from davegan_tf import registry, tensorflow_setup
 from davegan_tf.micrographs import load_from_config
 from davegan_tf.postprocessing import majority_filter
 from davegan_tf.run_folder import RunFolder
@@ -326,7 +325,7 @@ def test_refused(command, words, desk, capsys, monkeypatch, tree):
     def too_early(*_):
         raise RuntimeError("TensorFlow would have been imported")
 
-    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", too_early)
+    monkeypatch.setattr(tensorflow_setup, "start_tensorflow", too_early)
     monkeypatch.chdir(desk)
     before = tree(desk)
     code = run(*command.split())

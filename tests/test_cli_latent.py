@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 from test_projector import ask
 
-from cli import quiet_tensorflow
 from cli.main import main
-from davegan_tf import descriptors, latent, latent_figures, packaged
+from davegan_tf import descriptors, latent, latent_figures, packaged, tensorflow_setup
 from davegan_tf.building import load_model
 from davegan_tf.checkpoints import save_compact_weights
 from davegan_tf.dataset import cut, decode_phases, encode_phases
@@ -409,7 +408,7 @@ def test_refused(command, words, desk, capsys, monkeypatch, tree):
     def too_early(*_):
         raise RuntimeError("TensorFlow would have been imported")
 
-    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", too_early)
+    monkeypatch.setattr(tensorflow_setup, "start_tensorflow", too_early)
     monkeypatch.chdir(desk)
     before = tree(desk)
     code = run(*command.split())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from davegan_tf import losses
+from davegan_tf import set_losses
 from davegan_tf.davegan import DAVEGAN, LOGS
 
 NETWORKS = ("encoder", "generator", "discriminator")
@@ -142,7 +142,7 @@ def naive_losses(model, images, real_images, draws):
     kl += (sigma**2 + (mu_prior - mu) ** 2) / (2 * sigma_prior**2)
     kl = tf.reduce_sum(kl) / len(images)
 
-    normality = losses.normality_loss(tf.cast(z_vae, tf.float64))
+    normality = set_losses.normality_loss(tf.cast(z_vae, tf.float64))
     adversarial_vae = -tf.reduce_mean(tf.math.log(reconstructed))
     adversarial_noise = -tf.reduce_mean(tf.math.log(generated))
     discriminator = -tf.reduce_mean(
@@ -354,10 +354,10 @@ def test_statistics_are_matched_while_it_is_asked_for(images, weight):
     )
     generated = plain.generator(draws.z_noise)
     terms = {
-        "lambda_statistics": losses.statistics_loss(
-            losses.short_range_statistics(generated), material
+        "lambda_statistics": set_losses.statistics_loss(
+            set_losses.short_range_statistics(generated), material
         ),
-        "lambda_independence": losses.independence_loss(
+        "lambda_independence": set_losses.independence_loss(
             generated, draws.z_noise, images, plain.encode(images)[0]
         ),
     }
@@ -372,7 +372,7 @@ def test_multipliers_of_statistics_move_and_count(images):
     """Each pass moves them by the rate times the samples' difference; the next one's loss has them."""
     model = make(lambda_statistics=50.0, statistics_rate=0.01)
     draws = model.draw(tf.constant(0, tf.int64), len(images))
-    generated = losses.short_range_statistics(model.generator(draws.z_noise))
+    generated = set_losses.short_range_statistics(model.generator(draws.z_noise))
     model.matched_statistics = True
     model.material_statistics = np.stack([np.full(20, 0.3), np.full(20, 0.02)]).astype(np.float32)
     found = [
@@ -381,7 +381,9 @@ def test_multipliers_of_statistics_move_and_count(images):
     ]
     moved = 0.01 * (tf.reduce_mean(generated, axis=0) - 0.3)
     np.testing.assert_allclose(model.statistics_multipliers, 2 * moved, atol=1e-6)
-    terms = [losses.statistics_loss(generated, model.material_statistics, c) for c in (0.0, moved)]
+    terms = [
+        set_losses.statistics_loss(generated, model.material_statistics, c) for c in (0.0, moved)
+    ]
     assert found[1] - found[0] == pytest.approx(50 * float(terms[1] - terms[0]), rel=1e-3)
     assert make(lambda_statistics=50.0).statistics_multipliers is None
 

@@ -10,9 +10,8 @@ import sys
 import pytest
 
 from cli import export as command
-from cli import quiet_tensorflow
 from cli.main import main
-from davegan_tf import explorer, export, export_savedmodel
+from davegan_tf import explorer, export, export_savedmodel, tensorflow_setup
 from davegan_tf.building import load_model
 from davegan_tf.davegan import DAVEGAN
 from davegan_tf.errors import InputError
@@ -181,7 +180,7 @@ def test_mistakes(full, options, message, monkeypatch, capsys):
     def too_early(*_):
         raise RuntimeError("TensorFlow would have been imported")
 
-    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", too_early)
+    monkeypatch.setattr(tensorflow_setup, "start_tensorflow", too_early)
     monkeypatch.chdir(full)
     assert main(["export", "alloy", *options]) == 2
     assert message in capsys.readouterr().err

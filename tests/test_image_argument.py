@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
-from cli import quiet_tensorflow
 from cli.image_argument import load_image
 from cli.main import main
+from davegan_tf import tensorflow_setup
 from davegan_tf.errors import InputError
 from davegan_tf.packaged import MODELS
 from davegan_tf.run_folder import RunFolder
@@ -28,7 +28,7 @@ def desk(tmp_path, monkeypatch):
 
     desk = tmp_path / "desk"
     desk.mkdir()
-    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", too_early)
+    monkeypatch.setattr(tensorflow_setup, "start_tensorflow", too_early)
     monkeypatch.chdir(desk)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DAVEGAN_DATA", ".")

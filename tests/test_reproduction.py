@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import pytest
 from conftest import TINY, settings
 
-from cli import quiet_tensorflow
 from cli.main import main
 from cli.reproduce import _commands, _ellipses_command
 from cli.running import _stopped_by_signals
@@ -27,6 +26,7 @@ from davegan_tf import (
     registry,
     reproduction,
     table4,
+    tensorflow_setup,
 )
 from davegan_tf.config import load_config
 from davegan_tf.errors import InputError
@@ -520,7 +520,7 @@ def in_a_copy(reproduced, tmp_path, monkeypatch):
     home, _, _ = reproduced
     shutil.copytree(home, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
-    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(tensorflow_setup, "start_tensorflow", lambda *_: pytest.fail("too late"))
 
 
 def test_a_packaged_model_replaces_nothing_else(in_a_copy, tree, capsys):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cli import quiet_tensorflow
 from cli.main import main
 from cli.pixel_size import find_pixel_size
+from davegan_tf import tensorflow_setup
 from davegan_tf.config_schema import Data
 from davegan_tf.errors import InputError
 from davegan_tf.packaged import MODELS
@@ -279,7 +279,7 @@ def test_refused_before_any_work(command, options, words, tmp_path, monkeypatch,
     def too_early(*_):
         raise RuntimeError("TensorFlow would have been imported")
 
-    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", too_early)
+    monkeypatch.setattr(tensorflow_setup, "start_tensorflow", too_early)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken.vti").mkdir()
     before = tree(tmp_path)
@@ -292,7 +292,7 @@ def test_refused_before_any_work(command, options, words, tmp_path, monkeypatch,
 
 
 def test_a_series_in_the_way_is_refused_before_any_work(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(quiet_tensorflow, "start_tensorflow", None)
+    monkeypatch.setattr(tensorflow_setup, "start_tensorflow", None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_016.vti").write_text("of an earlier series")
     assert run("generate", "alloy", "--out", "a.vti") == 2
