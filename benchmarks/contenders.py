@@ -52,7 +52,7 @@ class Fit:
 
 
 class Loop:
-    """Our training loop, as ``davegan train`` runs it; variants are the backends."""
+    """Our training loop, as ``davegan train`` runs it until statistics are frozen; variants are the backends."""
 
     def __init__(self, variant, options):
         config, micrograph = _data(options)
@@ -60,23 +60,17 @@ class Loop:
         from benchmarks.cost import step_gflop
         from davegan_tf.building import build_model
         from davegan_tf.chunk import Chunk
-        from davegan_tf.dataset import BatchPositions
+        from davegan_tf.schedule import Schedule
 
         model = build_model(config, micrograph.n_phases)
+        self.schedule = Schedule(config, micrograph)
         self.chunk = Chunk(
             model,
-            micrograph.images,
+            self.schedule.images,
             micrograph.n_phases,
             backend=variant or config.training.backend,
         )
         self.chunk_steps, batch = config.training.chunk_steps, config.training.batch_size
-        self.positions = BatchPositions(
-            micrograph.images.shape,
-            config.data.image_size,
-            config.data.sampling,
-            batch,
-            config.seed,
-        )
         self.step = 0
         compile_seconds = self.chunk.compile(self.chunk_steps, batch)
         arguments = model.arguments
@@ -92,7 +86,8 @@ class Loop:
         end = self.step + count
         while self.step < end:
             length = min(self.chunk_steps, end - self.step)
-            self.chunk.run(self.positions.positions(self.step, length))
+            both = (self.schedule.positions, self.schedule.real_positions)
+            self.chunk.run(*(each.positions(self.step, length) for each in both))
             self.step += length
 
 

@@ -62,7 +62,12 @@ def list_() -> None:
     show_default=True,
     help="Show the tiles' cut lines, or 16 random crops.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of a generator and of crops.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    help="Seed of a generator and of crops.",
+)
 @click.option(
     "--micrograph-size",
     type=click.IntRange(64, 16384),
@@ -86,7 +91,7 @@ def show(
     belongs to no tile. An image of your own in many grey values needs --threshold or --phases.
     """
     from davegan_tf.errors import InputError
-    from davegan_tf.files import atomic_path
+    from davegan_tf.figures import save_png
     from davegan_tf.micrographs import load_micrograph
 
     if out.suffix.lower() != ".png":
@@ -105,10 +110,7 @@ def show(
         )
         side = side or min(64, *micrograph.images.shape[1:])
         picture, shown = _picture(micrograph.images, micrograph.n_phases, side, sampling, seed)
-    from PIL import Image
-
-    with atomic_path(out) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+    save_png(out, picture)
     _, height, width = micrograph.images.shape
     click.echo(f"{micrograph.name}: {height} × {width} pixels, {micrograph.n_phases} phases")
     click.echo(f"from: {micrograph.origin}")

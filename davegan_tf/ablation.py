@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from davegan_tf import markdown
 from davegan_tf.reproduction import Job
 
 # A third of a full training, with shares of it at fixed and at matched statistics nearly as large as there.
@@ -136,13 +137,13 @@ def _table(variants):
         "memorised": _value("samples", "memorisation", "value", "{:.3f}"),
     }
     head = ("change", "keys", "seeds", *columns)
-    lines = [head, ["---"] * len(head)]
+    rows = []
     for name, results in variants.items():
         variant = VARIANTS[name]
         keys = " ".join(f"`{override}`" for override in variant.overrides)
         cells = [column(list(results.values())) for column in columns.values()]
-        lines.append((variant.meaning, keys, str(len(results)), *cells))
-    return ["| " + " | ".join(line) + " |" for line in lines]
+        rows.append((variant.meaning, keys, str(len(results)), *cells))
+    return markdown.table(head, rows)
 
 
 def _value(subject, measure, key, form):

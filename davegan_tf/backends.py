@@ -55,7 +55,7 @@ def choose(name="auto", precision="float32"):
     name : str
         ``auto`` or a key of BACKENDS.
     precision : str
-        See :class:`davegan_tf.davegan.DAVEGAN`; ``xla_matmul`` knows float32 only.
+        Keras' name of a dtype policy, as the networks have it; ``xla_matmul`` knows float32 only.
 
     Returns
     -------

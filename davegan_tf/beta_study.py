@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from davegan_tf import markdown
 from davegan_tf.reproduction import Job, changes, rounded
 
 BETAS = ("0.01", "0.1", "0.5", "1", "2", "5", "10", "35", "50")
@@ -89,7 +90,7 @@ def table(results: Sequence[dict[str, Any]]) -> list[str]:
     head = ("β", "epochs", "seed", "E_rec", "pixels right", "DCI D", "DCI C", "MIG", *R2_COLUMNS)
     head += ("KL, nats", "std of z", "one ellipse, ±2σ: reference", "100 images", "±3σ: 100 images")
     head += ("sudden, reference", "100 images", "minutes")
-    lines = [head, ("---",) * len(head)]
+    rows = []
     for each in results:
         codes, traversals = each["disentanglement"], each["traversals"]
         row = (
@@ -109,8 +110,8 @@ def table(results: Sequence[dict[str, Any]]) -> list[str]:
             f"{traversals['sudden']:.2f}",
             f"{each['wall_seconds'] / 60:.0f}",
         )
-        lines.append(row)
-    return ["| " + " | ".join(line) + " |" for line in lines]
+        rows.append(row)
+    return markdown.table(head, rows)
 
 
 R2_COLUMNS = {f"R² {name}": name for name in ("row", "column", "a", "b", "angle")}

@@ -24,14 +24,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mutual_info_score, r2_score
 from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
-
-Floats = NDArray[np.float64]
 
 ELLIPSE_FACTORS = ("row", "column", "a", "b", "cos 2ϕ", "sin 2ϕ")
 # Below it the angle of an ellipse is lost among the pixels.
@@ -138,7 +138,7 @@ def dci(z: ArrayLike, factors: ArrayLike, seed: int) -> DCI:
         trees = GradientBoostingRegressor(random_state=seed).fit(z_train, factor)
         importances[:, index] = trees.feature_importances_
         predicted[:, index] = trees.predict(z_test)
-    r2 = _r2(factors_test, predicted, axis=0)
+    r2 = r2_score(factors_test, predicted, multioutput="raw_values")
     weights = importances.sum(axis=1) / max(importances.sum(), 1e-12)  # 0 where no z ever changes
     return DCI(
         disentanglement=float(weights @ _concentration(importances)),
@@ -172,9 +172,9 @@ def mig(z: ArrayLike, factors: ArrayLike, bins: int = 20) -> MutualInformationGa
     z, factors = _checked(z, factors)
     codes, classes = _bin_numbers(z, bins), _bin_numbers(factors, bins)
     information = np.array(
-        [[_mutual_information(code, label, bins) for label in classes] for code in codes]
+        [[mutual_info_score(code, label) for label in classes] for code in codes]
     )
-    entropy = np.array([_mutual_information(label, label, bins) for label in classes])
+    entropy = np.array([mutual_info_score(label, label) for label in classes])
     # One more dimension, which tells nothing: the second one where there is only one.
     ranked = np.sort(np.vstack([np.zeros_like(entropy), information]), axis=0)
     gaps = (ranked[-1] - ranked[-2]) / entropy
@@ -202,7 +202,12 @@ def predictability(z: ArrayLike, factors: ArrayLike, seed: int) -> R2:
     R2 of (k,) float64
     """
     z, factors = _checked(z, factors)
-    return R2(*(_r2(factors, predicted, axis=0) for predicted in _predictions(z, factors, seed)))
+    return R2(
+        *(
+            r2_score(factors, each, multioutput="raw_values")
+            for each in _predictions(z, factors, seed)
+        )
+    )
 
 
 def ellipse_factors(parameters: ArrayLike) -> EllipseFactors:
@@ -251,7 +256,10 @@ def ellipse_predictability(z: ArrayLike, parameters: ArrayLike, seed: int) -> di
     scores = np.transpose(predictability(z, lengths, seed)).tolist()
     found = {name: R2(*pair) for name, pair in zip(ELLIPSE_FACTORS[:4], scores, strict=True)}
     z, direction = _checked(z[oriented], values[oriented, 4:])
-    angle = (float(_r2(direction, vectors)) for vectors in _predictions(z, direction, seed))
+    angle = (
+        r2_score(direction, each, multioutput="variance_weighted")
+        for each in _predictions(z, direction, seed)
+    )
     return found | {"angle": R2(*angle)}
 
 
@@ -288,13 +296,6 @@ def _bin_numbers(values: Floats, bins: int) -> NDArray[np.intp]:
     return np.array([np.digitize(column, e) for column, e in zip(values.T, edges, strict=True)])
 
 
-def _mutual_information(a: NDArray[np.intp], b: NDArray[np.intp], bins: int) -> float:
-    """Of two (n,) sequences of 0 … bins − 1, in nats; of one with itself it is the entropy."""
-    joint = np.bincount(a * bins + b, minlength=bins**2).reshape(bins, bins) / len(a)
-    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
-    return max(0.0, float(np.sum(xlogy(joint, joint) - xlogy(joint, independent))))
-
-
 def _predictions(z: Floats, factors: Floats, seed: int) -> list[Floats]:
     """Factors (n, k) as predicted from the other parts, by the two methods of `R2`."""
     parts = KFold(_FOLDS, shuffle=True, random_state=seed)
@@ -302,9 +303,3 @@ def _predictions(z: Floats, factors: Floats, seed: int) -> list[Floats]:
     # Linear regression too: scikit-learn's drops dimensions of 1e-6 of the largest one's scale.
     pipelines = (make_pipeline(StandardScaler(), model) for model in models)
     return [cross_val_predict(pipeline, z, factors, cv=parts) for pipeline in pipelines]
-
-
-def _r2(true: Floats, predicted: Floats, axis: int | None = None) -> Floats:
-    """1 − squared error over squared deviation from the columns' means, summed over `axis`."""
-    error = np.sum((true - predicted) ** 2, axis=axis)
-    return 1 - error / np.sum((true - true.mean(axis=0)) ** 2, axis=axis)

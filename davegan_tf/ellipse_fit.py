@@ -8,22 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
+from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
 from davegan_tf.synthetic import ELLIPSE_AREA, draw_ellipses
-
-Floats = NDArray[np.float64]
+from davegan_tf.topology import Clusters, label_clusters
 
 RESIDUAL_LIMIT = 0.045  # of an inclusion of 100 pixels
 
 _CHUNK = 2048  # images at a time, to keep the memory small
-# Pixels of one image, never of two: with corners for the inclusion, and without for its
+# Pixels of one image, never of two: with corners for the inclusion, and without (topology.SIDES) for its
 # surroundings, so that of two diagonals that cross only one is connected.
 _TOUCHING = np.zeros((3, 3, 3), dtype=bool)
 _TOUCHING[1] = True
-_SIDES = np.zeros((3, 3, 3), dtype=bool)
-_SIDES[1] = ndimage.generate_binary_structure(rank=2, connectivity=1)
 
 
 class EllipseFit(NamedTuple):
@@ -131,16 +128,16 @@ def is_one_ellipse(
 
 def _fit(inside: NDArray[np.bool_]) -> tuple[NDArray, ...]:
     """The fields of `EllipseFit` for (n, height, width)."""
-    labels, n_components, image_of = _components(inside, _TOUCHING)
+    components = label_clusters(inside, _TOUCHING)
     around = np.pad(~inside, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    n_holes = _components(around, _SIDES)[1] - 1
+    n_components, n_around = map(_count, (components, label_clusters(around)))
+    n_holes = n_around - 1
 
-    size = np.bincount(labels.ravel(), minlength=len(image_of))
     # The last component of an image in this order is its largest.
-    order = 1 + np.lexsort((size[1:], image_of[1:]))
+    order = 1 + np.lexsort((components.size[1:], components.image[1:]))
     largest = np.full(len(inside), -1)
-    largest[image_of[order]] = order
-    parameters = _moments(labels == largest[:, np.newaxis, np.newaxis])
+    largest[components.image[order]] = order
+    parameters = _moments(components.labels == largest[:, np.newaxis, np.newaxis])
 
     area = inside.sum(axis=(1, 2))
     residual = np.full(len(inside), np.nan)
@@ -157,14 +154,9 @@ def _fit(inside: NDArray[np.bool_]) -> tuple[NDArray, ...]:
     )
 
 
-def _components(
-    inside: NDArray[np.bool_], neighbours: NDArray[np.bool_]
-) -> tuple[NDArray[np.integer], NDArray[np.int64], NDArray[np.intp]]:
-    """Labels (n, height, width), number of components of each image, image of each label."""
-    labels, count = ndimage.label(inside, structure=neighbours)
-    image_of = np.zeros(1 + count, dtype=np.intp)
-    image_of[labels] = np.arange(len(labels))[:, np.newaxis, np.newaxis]
-    return labels, np.bincount(image_of[1:], minlength=len(labels)), image_of
+def _count(clusters: Clusters) -> NDArray[np.int64]:
+    """How many there are in each image."""
+    return np.bincount(clusters.image[1:], minlength=len(clusters.labels))
 
 
 def _moments(inside: NDArray[np.bool_]) -> Floats:

@@ -15,22 +15,6 @@ from davegan_tf.errors import InputError
 from davegan_tf.measures import Labels
 from davegan_tf.real_pieces import RealPieces, tile_places
 
-# Table 4, by the name of the material in `data.source`.
-PAPER_TABLE_4 = {
-    "alloy": {"E_gen": 5.66e-3, "E_rec": 4.66e-3},
-    "carbonate": {"E_gen": 6.78e-3, "E_rec": 8.16e-3},
-    "ceramics": {"E_gen": 1.71e-2, "E_rec": 1.01e-2},
-    "checkerboard": {"E_gen": 0.0, "E_rec": 0.0},
-    "copolymer": {"E_gen": 5.64e-2, "E_rec": 6.96e-2},
-    "rubber": {"E_gen": 8.15e-4, "E_rec": 3.08e-4},
-    "synth1": {"E_gen": 1.06e-2, "E_rec": 1.81e-2},
-    "synth2": {"E_gen": 1.53e-2, "E_rec": 4.53e-3},
-    "synth3": {"E_gen": 1.89e-2, "E_rec": 4.42e-3},
-    "composite": {"E_gen": 3.84e-2, "E_rec": 9.71e-2},
-    "sandstone": {"E_gen": 5.97e-3, "E_rec": 1.71e-2},
-}
-
-
 # E_rec and E_gen are taken over all lags, and over those shorter than 16 pixels.
 ERRORS = {"": None, "_near": np.nextafter(16, 0)}
 # Pairs of sample and training data in the result, the most alike first.
@@ -91,8 +75,7 @@ def evaluate(
     _check_shapes(training, reference, reconstructed, generated)
     rng = np.random.default_rng(seed)
     side, phases = generated.shape[1], measures.evaluated_phases(n_phases)
-    real = RealPieces(training, reference, side, 2 * len(generated), n_phases, seed, turned)
-    noise = measures.white_noise(real.fractions, generated.shape, np.random.default_rng(seed))
+    real, noise = _real_and_noise(training, reference, side, len(generated), n_phases, seed, turned)
     crops, tiles, noises = (
         scorecard.describe(labels, n_phases) for labels in (real.crops, real.tiles, noise)
     )
@@ -145,9 +128,15 @@ def real_crops_and_noise(
     reference: Labels, side: int, count: int, n_phases: int, seed: int
 ) -> tuple[Labels, Labels]:
     """The real crops, 2 · count, and the white noise, count, that :func:`evaluate` compares samples with."""
-    real = RealPieces(reference, reference, side, 2 * count, n_phases, seed)
+    real, noise = _real_and_noise(reference, reference, side, count, n_phases, seed)
+    return real.crops, noise
+
+
+def _real_and_noise(training, reference, side, count, n_phases, seed, turned=False):
+    """What ``count`` samples are compared with: twice as many crops, and as many images of white noise."""
+    real = RealPieces(training, reference, side, 2 * count, n_phases, seed, turned)
     shape = (count, side, side)
-    return real.crops, measures.white_noise(real.fractions, shape, np.random.default_rng(seed))
+    return real, measures.white_noise(real.fractions, shape, np.random.default_rng(seed))
 
 
 def _reconstruction_errors(reconstructed, real, phases, rng):

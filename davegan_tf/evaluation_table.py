@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from davegan_tf.evaluation import PAPER_TABLE_4
 from davegan_tf.likeness import LEAST_DIVERSITY
+from davegan_tf.paper import PAPER_TABLE_4
 from davegan_tf.scorecard import LIMIT, STATISTICS
 
 HEAD = ("", "value", "paper", "floor", "noise", "ratio", "95 %", "noise/floor", "strict", "")

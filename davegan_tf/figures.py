@@ -11,12 +11,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from davegan_tf.curves import DOTS_PER_INCH, loss_curves, save_figure
+from davegan_tf.curves import DOTS_PER_INCH, save_figure
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_path
 from davegan_tf.measures import Labels
-
-__all__ = ["image_grid", "loss_curves", "overview", "save_png", "to_grey"]
 
 Rgb = NDArray[np.uint8]
 

@@ -9,8 +9,12 @@ BATCH = 64
 
 def generate_labels(model, count, seed):
     """Samples of the prior, rounded to phases: (count, side, side) uint8, a function of the seed."""
-    z = model.sample_latent(count, seed).numpy()
-    return np.concatenate([decode_phases(model.generate(part).numpy()) for part in batches(z)])
+    return decode_labels(model, np.asarray(model.sample_latent(count, seed)))
+
+
+def decode_labels(model, z):
+    """Structures of z, (n, latent_dim) float, rounded to phases: (n, side, side) uint8."""
+    return np.concatenate([decode_phases(model.generate(part)) for part in batches(z)])
 
 
 def reconstruct_labels(model, images, n_phases):

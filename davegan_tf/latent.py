@@ -9,7 +9,6 @@ import numpy as np
 from davegan_tf import descriptors
 from davegan_tf.errors import InputError
 from davegan_tf.inference import batches
-from davegan_tf.linkage import linkage as linkage
 from davegan_tf.measures import evaluated_phases
 from davegan_tf.smoothness import aggregate_posterior
 

@@ -243,7 +243,7 @@ class _Sheet:
         self.figure.text(x / self.width, 1 - y / self.height, text, **style)
 
     def title(self, text):
-        # About 14 pixels a letter.
+        # About 15 pixels a letter.
         self.text(30, 20, textwrap.fill(text, self.width // 15), fontsize=TEXT + 1, va="top")
 
     def axes(self, left, top, width, height):

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from davegan_tf import records, scorecard, similarity
 from davegan_tf.real_pieces import RealPieces
-from davegan_tf.records import RESAMPLINGS
 
 # PASS: samples at least so diverse as this, in units of real crops.
 LEAST_DIVERSITY = 0.8
@@ -37,13 +36,13 @@ def diversity(generated, noise, real, rng):
                 of_crops, indices=rng.permutation(n_crops)[:n], counted=disjoint
             )
         )
-        for _ in range(RESAMPLINGS)
+        for _ in range(scorecard.RESAMPLINGS)
     ]
     # Of few crops of a small micrograph all may overlap; all crops have a floor of 1.
     floors = [each for each in floors if each is not None] or [1.0]
     bootstrap = [
         value(similarity.mean_distance(distances, indices=rng.integers(0, n, n)))
-        for _ in range(RESAMPLINGS)
+        for _ in range(scorecard.RESAMPLINGS)
     ]
     record = records.of_share(
         value(similarity.mean_distance(distances)),
@@ -70,7 +69,7 @@ def coverage(generated, noise, real, rng):
     defined = np.flatnonzero(np.isfinite(covered.radius))
     if not len(defined):
         defined = np.arange(n)
-    draws = defined[rng.integers(0, len(defined), (RESAMPLINGS, len(defined)))]
+    draws = defined[rng.integers(0, len(defined), (scorecard.RESAMPLINGS, len(defined)))]
     return records.of_share(
         covered.share,
         [by_crops.covered[draw].mean() for draw in draws],
@@ -155,7 +154,7 @@ class Copies:
         threshold, value = summary.pop("threshold"), summary.pop("share")
         floor = max(MEMORISED_FLOOR, float(np.mean(self.floors)))
         noise = similarity.memorised_share(self.noise, threshold)
-        draws = rng.integers(0, len(distances), (RESAMPLINGS, len(distances)))
+        draws = rng.integers(0, len(distances), (scorecard.RESAMPLINGS, len(distances)))
         record = records.against(value, floor, np.std(self.floors), noise)
         # Where material from elsewhere lies so near, nothing could fail, not even copies.
         if scorecard.LIMIT * floor >= 1:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from davegan_tf import properties
-from davegan_tf.dataset import decode_phases
 from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
-from davegan_tf.inference import batches
+from davegan_tf.inference import batches, decode_labels
 
 # The fit takes seconds, which grow with the third power of this number.
 SAMPLES = 4096
@@ -123,9 +122,10 @@ def linkage(model, n_phases, names=None, count=SAMPLES, seed=0):
     InputError
         If there is no property of a name, or there are too few samples.
     """
-    # Not at the top: davegan_tf.latent, which offers this function too, is imported before arguments are checked.
+    # Not at the top: davegan_tf.trained_model is imported before arguments are checked.
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.kernel_ridge import KernelRidge
+    from sklearn.metrics import r2_score
     from sklearn.model_selection import KFold, cross_val_predict
     from sklearn.preprocessing import StandardScaler
 
@@ -136,17 +136,16 @@ def linkage(model, n_phases, names=None, count=SAMPLES, seed=0):
             f"{count} samples are too few for a linkage; take {_LEAST} at the very least."
         )
     z = np.asarray(model.sample_latent(count, seed))
-    values = properties.measure(_labels(model, z), names, n_phases)
+    values = properties.measure(decode_labels(model, z), names, n_phases)
     kernel = KernelRidge(alpha=_RIDGE, kernel="rbf", gamma=0.5 / z.shape[1])
     # Ridge regression has no intercept: it predicts deviations from the mean.
     regressor = TransformedTargetRegressor(kernel, transformer=StandardScaler())
     inputs = z.astype(np.float64)
     parts = KFold(_FOLDS, shuffle=True, random_state=seed)
     predicted = cross_val_predict(regressor, inputs, values, cv=parts)
-    error = np.sum((predicted - values) ** 2, axis=0)
-    deviation = np.sum((values - values.mean(axis=0)) ** 2, axis=0)
-    varies = np.ptp(values, axis=0) > 0
-    r2 = 1 - np.divide(error, deviation, out=np.full(len(names), np.nan), where=varies)
+    # Of a property that never changes there is nothing to predict.
+    r2 = r2_score(values, predicted, multioutput="raw_values")
+    r2[np.ptp(values, axis=0) == 0] = np.nan
     return Linkage(names, regressor.fit(inputs, values), r2, z, values)
 
 
@@ -198,7 +197,7 @@ def find(model, n_phases, fitted, targets, count=8, seed=0):
     predicted = distance(fitted.predict(drawn)[:, columns])
     promising = drawn[np.argsort(predicted, kind="stable")[:DECODED]]
     z = np.concatenate([fitted.z, promising])
-    values = measured(_labels(model, promising))
+    values = measured(decode_labels(model, promising))
     distances = distance(np.concatenate([fitted.values[:, columns], values]))
     nearest, structures = _different(model, z, np.argsort(distances, kind="stable"), count)
     z, distances, count = z[nearest], distances[nearest], len(nearest)
@@ -207,7 +206,7 @@ def find(model, n_phases, fitted, targets, count=8, seed=0):
     for angle in ANGLES:
         moves = rng.standard_normal((WAYS, *z.shape), dtype=np.float32)
         tried = math.cos(angle) * z + math.sin(angle) * moves
-        labels = _labels(model, tried.reshape(-1, z.shape[1]))
+        labels = decode_labels(model, tried.reshape(-1, z.shape[1]))
         reached = distance(measured(labels)).reshape(WAYS, count)
         best = reached.argmin(axis=0)
         nearer = reached[best, each] < distances
@@ -221,7 +220,7 @@ def find(model, n_phases, fitted, targets, count=8, seed=0):
         distances = np.where(nearer, reached[best, each], distances)
 
     z = z[np.argsort(distances, kind="stable")]
-    labels = _labels(model, z)
+    labels = decode_labels(model, z)
     values = properties.measure(labels, names, n_phases)
     density_rank = chdtrc(z.shape[1], (z.astype(np.float64) ** 2).sum(axis=1))
     return Found(z, labels, values, distance(values), density_rank)
@@ -231,15 +230,10 @@ def _different(model, z, order, count):
     """The first indices of an order whose structures differ, ``count`` at most, and these structures as bytes."""
     chosen, structures = [], []
     for part in batches(order):
-        for index, labels in zip(part, _labels(model, z[part]), strict=True):
+        for index, labels in zip(part, decode_labels(model, z[part]), strict=True):
             if len(chosen) < count and labels.tobytes() not in structures:
                 chosen.append(index)
                 structures.append(labels.tobytes())
         if len(chosen) == count:
             break
     return np.array(chosen), structures
-
-
-def _labels(model, z):
-    """Structures of z, rounded to phases, in batches that fit any memory: (n, side, side) uint8."""
-    return np.concatenate([decode_phases(model.generate(part)) for part in batches(z)])

@@ -165,6 +165,25 @@ class _Network(keras.Model):
 
     Methods that take ``how`` hand it to ``run``, the function that computes the stack, by default
     :func:`run_stack`: ``training`` and ``sets`` as there, and ``run`` itself.
+
+    Parameters
+    ----------
+    image_size : int
+        32, 64, 128 or 256 pixels.
+    channels : int
+        1 for two phases, K for K ≥ 3.
+    latent_dim : int
+    leaky_relu_slope : float
+        Below zero; the layer tables do not say.
+    normalization : str
+        ``batch``: by the batch's statistics in training, as the paper does; ``renorm``: those corrected towards the
+        moving ones (batch renormalisation); ``moving``: by the moving statistics, through which no gradient flows.
+    batch_norm_momentum : float
+        Of the moving statistics.
+    precision : str
+        Keras' name of a dtype policy; ``mixed_bfloat16``: arithmetic in bfloat16. Outputs are float32.
+    seed : int
+        Of the initial weights.
     """
 
     _seed_offset = 0

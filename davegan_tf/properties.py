@@ -9,16 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from davegan_tf import descriptors
 from davegan_tf.config_errors import nearest
 from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
 from davegan_tf.inference import batches
-from davegan_tf.measures import evaluated_phases
-
-Labels = NDArray[np.integer]
+from davegan_tf.measures import Labels, evaluated_phases
 
 CORRELATED = np.exp(-1)
 

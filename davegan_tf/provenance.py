@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from davegan_tf.paper import PAPER_TABLE_4
 from davegan_tf.registry import NAMED
 from davegan_tf.synthetic import GENERATORS
 
@@ -49,5 +50,5 @@ def provenance(config: Any, data: Mapping[str, Any]) -> Provenance:
         entry = NAMED[source]
         return Provenance(f"the micrograph `{name}`", entry.licence, entry.description, source)
     if source in GENERATORS:
-        return Provenance(generated, GENERATED, paper=source if source == "checkerboard" else None)
+        return Provenance(generated, GENERATED, paper=source if source in PAPER_TABLE_4 else None)
     return Provenance(f"the micrograph `{name}`", "not known here; the owner of the image decides")

@@ -10,7 +10,6 @@ from davegan_tf.descriptors import Floats
 from davegan_tf.measures import Rng
 
 NAMES = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "passed")
-RESAMPLINGS = scorecard.RESAMPLINGS
 
 
 def undefined() -> dict[str, Any]:
@@ -31,8 +30,8 @@ def of_error(
     if not len(crops):
         return record
     n = min(len(of_images), len(crops))
-    floors = [crops[rng.permutation(len(crops))[:n]].mean() for _ in range(RESAMPLINGS)]
-    draws = rng.integers(0, len(of_images), (RESAMPLINGS, len(of_images)))
+    floors = [crops[rng.permutation(len(crops))[:n]].mean() for _ in range(scorecard.RESAMPLINGS)]
+    draws = rng.integers(0, len(of_images), (scorecard.RESAMPLINGS, len(of_images)))
     floor = float(crops.mean())
     return (
         record

@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from davegan_tf.dataset import cut, tile_positions
+from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
+from davegan_tf.measures import Labels
 
-Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
-Labels = NDArray[np.integer]
 
 # Copies are found among far fewer, images without a copy lose at most a pixel or two (tests/test_similarity.py).
 MAX_WINDOWS = 1024

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
-
-Floats = NDArray[np.float64]
 
 SUDDEN = 3.0  # times the mean step
 ACTIVE_VARIANCE = 0.01  # Burda et al., 2016
@@ -24,18 +23,11 @@ class FrameChanges(NamedTuple):
     steps : (frames − 1,) float64 in [0, 1], mean absolute change of a pixel
     mean : float in [0, 1], of the steps
     maximum : float in [0, 1], of the steps
-    total : float ≥ 0, sum of the steps: the length of the path through the images
-    end_to_end : float in [0, 1], change from the first frame to the last; ≤ total, and equal to it
-        where no pixel ever turns back
-    shares : (frames − 1,) float64, steps over total, sum 1; 0 where no frame differs
     """
 
     steps: Floats
     mean: float
     maximum: float
-    total: float
-    end_to_end: float
-    shares: Floats
 
 
 class AggregatePosterior(NamedTuple):
@@ -63,8 +55,7 @@ def frame_changes(frames: ArrayLike) -> FrameChanges:
 
     The mean absolute change, not its root mean square: it is the area that an outline sweeps, so it
     grows in proportion to a motion, and steps add up. The root would show a jump of nine usual steps
-    as one of three. Shares are of the sum, not of the change from first to last frame, which is 0
-    after a full turn.
+    as one of three.
 
     Parameters
     ----------
@@ -94,15 +85,7 @@ def frame_changes(frames: ArrayLike) -> FrameChanges:
         )
     pixels = frames.reshape(len(frames), -1)
     steps = np.abs(np.diff(pixels, axis=0)).mean(axis=1)
-    total = steps.sum()
-    return FrameChanges(
-        steps=steps,
-        mean=float(steps.mean()),
-        maximum=float(steps.max()),
-        total=float(total),
-        end_to_end=float(np.abs(pixels[-1] - pixels[0]).mean()),
-        shares=np.divide(steps, total, out=np.zeros_like(steps), where=total > 0),
-    )
+    return FrameChanges(steps, float(steps.mean()), float(steps.max()))
 
 
 def has_sudden_change(changes: FrameChanges, factor: float = SUDDEN) -> bool:

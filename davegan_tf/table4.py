@@ -1,12 +1,13 @@
 """Table 4 as we measure it: the jobs that make it, and docs/results/table4.{md,json}."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from davegan_tf.evaluation import PAPER_TABLE_4
+from davegan_tf import markdown
 from davegan_tf.evaluation_table import LABELS
 from davegan_tf.likeness import LEAST_DIVERSITY
+from davegan_tf.paper import PAPER_TABLE_4
 from davegan_tf.reproduction import Job
 from davegan_tf.scorecard import LIMIT
 
@@ -50,14 +51,10 @@ def must(material: str, result: Mapping[str, Any]) -> dict[str, bool]:
     samples = result["samples"]
     phi, spread = samples["volume_fraction"], samples["volume_fraction_spread"]
     real_phi = result["true_volume_fraction"]
-    spreads = [
-        _quotient(mine, real)
-        for mine, real in zip(spread["images"].values(), spread["real"].values(), strict=True)
-    ]
     values = (
         result["reconstructions"]["E_rec"]["value"] <= PAPER_TABLE_4[material]["E_rec"] / 2 + ZERO,
         all(abs(phi["images"][phase] - real_phi[phase]) <= 0.01 for phase in phi["images"]),
-        all(0.7 <= value <= 1.3 for value in spreads),
+        all(0.7 <= value <= 1.3 for value in _quotients(spread)),
         _passed(samples["diversity"]),
         _passed(samples["memorisation"]),
         *(
@@ -141,7 +138,7 @@ def _errors(materials):
         f"the paper's and the floor on {of_gen}, than the larger of the paper's and that of disjoint crops on "
         f"{of_disjoint}."
     )
-    return [*_markdown(head, rows), "", summary]
+    return [*markdown.table(head, rows), "", summary]
 
 
 def _generation_error(run):
@@ -160,7 +157,7 @@ def _targets(materials):
             name = material if len(results) == 1 else f"{material}, seed {seed}"
             rows.append((name, *map(_mark, checks.values()), _mark(all(checks.values()))))
         complete += any(all(must(material, result).values()) for result in results.values())
-    lines = _markdown(head, rows)
+    lines = markdown.table(head, rows)
     return [*lines, "", f"All at once: {complete} of {len(materials)} materials."]
 
 
@@ -183,7 +180,7 @@ def _scorecards(materials):
         f"A measure passes up to {LIMIT:g} floors (diversity from {LEAST_DIVERSITY}; here 1 / diversity); **bold**: it "
         "does not. In brackets the ratio to the strict floor, which new material of the same kind exceeds, too."
     )
-    return [note, "", *_markdown(head, rows + noise)]
+    return [note, "", *markdown.table(head, rows + noise)]
 
 
 def _runs(materials):
@@ -203,18 +200,12 @@ def _runs(materials):
         for seed, result in results.items():
             samples = result["samples"]
             phi, spread = samples["volume_fraction"], samples["volume_fraction_spread"]
-            quotients = [
-                _quotient(mine, real)
-                for mine, real in zip(
-                    spread["images"].values(), spread["real"].values(), strict=True
-                )
-            ]
             rows.append(
                 (
                     f"{material}, seed {seed}",
                     " / ".join(f"{value:.3f}" for value in phi["images"].values()),
                     " / ".join(f"{value:.3f}" for value in result["true_volume_fraction"].values()),
-                    " / ".join(f"{value:.2f}" for value in quotients),
+                    " / ".join(f"{value:.2f}" for value in _quotients(spread)),
                     *(_share(samples[name]["value"]) for name in ("diversity", "coverage")),
                     _share(samples["memorisation"]["value"], 3),
                     _share(samples["memorisation"].get("mirrored"), 3),
@@ -225,7 +216,7 @@ def _runs(materials):
     return [
         f"Machine: {machine['cores']} cores, {machine['processor']}. Minutes are of wall time.",
         "",
-        *_markdown(head, rows),
+        *markdown.table(head, rows),
     ]
 
 
@@ -237,14 +228,10 @@ def _pictures(materials):
     return lines
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
-def _quotient(value, real):
-    """Of two spreads; where neither spreads, they are alike."""
-    return 1.0 if value == real else value / real if real else float("inf")
+def _quotients(spread):
+    """The spread of images over the real one, by phase; where neither spreads, they are alike."""
+    pairs = zip(spread["images"].values(), spread["real"].values(), strict=True)
+    return [1.0 if mine == real else mine / real if real else float("inf") for mine, real in pairs]
 
 
 def _passed(record):

@@ -20,11 +20,11 @@ from skimage.measure import euler_number
 from davegan_tf.descriptors import Floats, as_images
 
 # Four neighbours within an image and none in the images before and after it in the stack.
-_NEIGHBOURS = np.zeros((3, 3, 3), dtype=bool)
-_NEIGHBOURS[1] = ndimage.generate_binary_structure(rank=2, connectivity=1)
+SIDES = np.zeros((3, 3, 3), dtype=bool)
+SIDES[1] = ndimage.generate_binary_structure(rank=2, connectivity=1)
 
 
-class _Clusters(NamedTuple):
+class Clusters(NamedTuple):
     """All clusters of a stack of images; label 0 stands for the pixels outside of the phase."""
 
     labels: NDArray[np.integer]  # (n, height, width), 0 … n_clusters
@@ -65,7 +65,7 @@ def largest_cluster(indicator: ArrayLike) -> Floats:
         1 where the phase is one cluster; 0 for an image without the phase.
     """
     inside = as_images(indicator) > 0
-    clusters = _labelled(inside)
+    clusters = label_clusters(_stack(inside))
     largest = np.zeros(len(clusters.labels))
     np.maximum.at(largest, clusters.image[1:], clusters.size[1:])
     pixels = inside.sum(axis=(-2, -1))
@@ -87,7 +87,7 @@ def percolation(indicator: ArrayLike) -> Floats:
         From top to bottom (vertical), then from left to right (horizontal).
     """
     inside = as_images(indicator) > 0
-    clusters = _labelled(inside)
+    clusters = label_clusters(_stack(inside))
     labels = clusters.labels
     vertical = _images_spanned(clusters, labels[:, 0, :], labels[:, -1, :])
     horizontal = _images_spanned(clusters, labels[:, :, 0], labels[:, :, -1])
@@ -95,7 +95,7 @@ def percolation(indicator: ArrayLike) -> Floats:
 
 
 def _images_spanned(
-    clusters: _Clusters, edge: NDArray[np.integer], opposite: NDArray[np.integer]
+    clusters: Clusters, edge: NDArray[np.integer], opposite: NDArray[np.integer]
 ) -> Floats:
     """1 for each image of which a cluster has pixels on both edges, (n, side) labels: (n,)."""
     touches = np.zeros((2, len(clusters.size)), dtype=bool)
@@ -113,9 +113,12 @@ def _stack(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return inside.reshape(-1, *inside.shape[-2:])
 
 
-def _labelled(inside: NDArray[np.bool_]) -> _Clusters:
-    """The clusters of (..., height, width) images, all of them labelled in one call."""
-    labels, n_clusters = ndimage.label(_stack(inside), structure=_NEIGHBOURS)
+def label_clusters(inside: NDArray[np.bool_], structure: NDArray[np.bool_] = SIDES) -> Clusters:
+    """The clusters of (n, height, width) images, all of them labelled in one call.
+
+    ``structure`` says which pixels are neighbours: (3, 3, 3) bool, none in the images before and after.
+    """
+    labels, n_clusters = ndimage.label(inside, structure=structure)
     image = np.zeros(1 + n_clusters, dtype=np.intp)
     image[labels] = np.arange(len(labels))[:, np.newaxis, np.newaxis]
-    return _Clusters(labels, image, np.bincount(labels.ravel(), minlength=1 + n_clusters))
+    return Clusters(labels, image, np.bincount(labels.ravel(), minlength=1 + n_clusters))

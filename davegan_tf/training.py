@@ -316,8 +316,8 @@ class _Session:
 def recalibrate(model, config, micrograph):
     """Re-estimate the batch normalisations of encoder and generator for use (see ``normalization``).
 
-    The encoder sees the training tiles, the generator z of the prior and z of the encoder in turn, in batches of the
-    training's size.
+    The encoder sees what it is shown in training, the generator z of the prior and z of the encoder in turn, in batches
+    of the training's size.
     """
     positions = positions_of(config, micrograph.images, config.data.sampling)
     rng = np.random.default_rng((config.seed, 1))

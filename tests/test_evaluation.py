@@ -11,8 +11,9 @@ from scipy import ndimage
 from davegan_tf import measures, similarity
 from davegan_tf.dataset import BatchPositions, cut, tile_positions
 from davegan_tf.errors import InputError
-from davegan_tf.evaluation import PAPER_TABLE_4, evaluate
+from davegan_tf.evaluation import evaluate
 from davegan_tf.evaluation_table import LABELS, format_table
+from davegan_tf.paper import PAPER_TABLE_4
 from davegan_tf.real_pieces import MOST_TILES, RealPieces, tile_places
 
 MICROGRAPHS = Path(__file__).parents[2] / "shared" / "micrographs"

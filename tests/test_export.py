@@ -209,7 +209,10 @@ def test_without_the_extra(name, monkeypatch, tmp_path, capsys):
 
 
 def test_what_is_not_the_run_is_not_written(grains, monkeypatch, tmp_path, capsys):
-    export_onnx = pytest.importorskip("davegan_tf.export_onnx")
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra `export` is not installed")
+    from davegan_tf import export_onnx
+
     make, other = export_onnx.onnx_model, DAVEGAN(seed=5)
     monkeypatch.setattr(export_onnx, "onnx_model", lambda _, function: make(other, function))
     out = str(tmp_path / "new")

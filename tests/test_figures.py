@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from davegan_tf import figures
-from davegan_tf.curves import running_mean
+from davegan_tf.curves import loss_curves, running_mean
 from davegan_tf.errors import InputError
 
 COLUMNS = [
@@ -88,7 +88,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, labels):
 @pytest.mark.parametrize("rows", [1, 2, 60])
 def test_loss_curves_are_drawn_from_any_number_of_rows(tmp_path, rows):
     history = write_history(tmp_path / "history.csv", rows)
-    figures.loss_curves(history, tmp_path / "losses.png", "alloy")
+    loss_curves(history, tmp_path / "losses.png", "alloy")
     picture = iio.imread(tmp_path / "losses.png")
     assert picture.shape[:2] == (1680, 2000)
     # Each of the six panels holds something coloured.
@@ -101,23 +101,23 @@ def test_loss_curves_bear_gaps_missing_columns_and_a_half_written_row(tmp_path):
     history = write_history(tmp_path / "history.csv", columns=COLUMNS[:6])
     with history.open("a", encoding="utf-8") as file:
         file.write("60,60,nan,,0.5,inf\n61,61,0.")
-    figures.loss_curves(history, tmp_path / "losses.pdf", "alloy")
+    loss_curves(history, tmp_path / "losses.pdf", "alloy")
     assert (tmp_path / "losses.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_what_is_no_history_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        figures.loss_curves(tmp_path / "none.csv", tmp_path / "losses.png", "")
+        loss_curves(tmp_path / "none.csv", tmp_path / "losses.png", "")
     for text in ("", "step,epoch\n", "a,b\n1,2\n"):
         (tmp_path / "bad.csv").write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match="column 'epoch' and at least one row"):
-            figures.loss_curves(tmp_path / "bad.csv", tmp_path / "losses.png", "")
+            loss_curves(tmp_path / "bad.csv", tmp_path / "losses.png", "")
     assert not (tmp_path / "losses.png").exists()
 
 
 def test_a_title_is_text_even_with_dollar_signs(tmp_path, labels):
     title = "a$x_1_2$, seed 0"  # as mathematics a mistake
-    figures.loss_curves(write_history(tmp_path / "history.csv"), tmp_path / "losses.png", title)
+    loss_curves(write_history(tmp_path / "history.csv"), tmp_path / "losses.png", title)
     figures.overview(labels, labels, labels, 3, tmp_path / "overview.png", title)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from davegan_tf import latent, linkage, properties, synthetic
+from davegan_tf import linkage, properties, synthetic
 from davegan_tf.errors import InputError
 
 SIDE, LATENT = 32, 5
@@ -145,10 +145,6 @@ def test_refusals():
         linkage.linkage(Known(rectangles), 2, count=19)
     with pytest.raises(InputError, match="did you mean anisotropy"):
         linkage.linkage(Known(rectangles), 2, ["anisotropie"])
-
-
-def test_it_is_part_of_the_latent_space():
-    assert latent.linkage is linkage.linkage
 
 
 # The search
