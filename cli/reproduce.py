@@ -1,13 +1,13 @@
 """`davegan reproduce`: the results under docs/results, made anew."""
 
-import shlex
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from cli.running import DEFAULT_COUNT, run_jobs, runs_options
-from davegan_tf.beta_study import BETAS, PAPER_EPOCHS, TRAVERSED_BETAS, Point
+from cli import result_pages
+from cli.running import run_jobs, runs_options
+from davegan_tf.paper import BETAS, EPOCHS_OF_ELLIPSES, TRAVERSED_BETAS
 
 
 @click.group()
@@ -72,7 +72,16 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
         for seed in seeds
         for material in materials
     ]
-    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_table4(runs, count, out))
+    _run(
+        work,
+        overrides,
+        resume,
+        runs,
+        jobs,
+        count,
+        out,
+        lambda: result_pages.write_table4(runs, count, out),
+    )
 
 
 @reproduce.command()
@@ -98,7 +107,16 @@ def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, o
         for variant in variants
         for material in materials
     ]
-    _run(work, overrides, resume, runs, jobs, count, out, lambda: _write_ablation(runs, count, out))
+    _run(
+        work,
+        overrides,
+        resume,
+        runs,
+        jobs,
+        count,
+        out,
+        lambda: result_pages.write_ablation(runs, count, out),
+    )
 
 
 def _betas(ctx, parameter, value):
@@ -122,7 +140,7 @@ def _ellipses_options(betas):
         epochs = click.option(
             "--epochs",
             type=click.IntRange(1),
-            default=PAPER_EPOCHS,
+            default=EPOCHS_OF_ELLIPSES,
             show_default=True,
             help="Length of each run, 1875 steps an epoch. Runs of other lengths are kept and shown, too.",
         )
@@ -147,7 +165,15 @@ def figure3(betas, epochs, seeds, resume, jobs, overrides, runs, out):
     at any time and go on with --resume.
     """
     _run_ellipses(
-        betas, epochs, seeds, resume, jobs, overrides, runs, out, lambda: _write_figure3(runs, out)
+        betas,
+        epochs,
+        seeds,
+        resume,
+        jobs,
+        overrides,
+        runs,
+        out,
+        lambda: result_pages.write_figure3(runs, out),
     )
 
 
@@ -159,10 +185,15 @@ def figure4(betas, epochs, seeds, resume, jobs, overrides, runs, out):
     Trains what `figure3` has not trained yet. Writes OUT/figure4.md and OUT/figure4/*.png at the end.
     """
     _run_ellipses(betas, epochs, seeds, resume, jobs, overrides, runs, out, lambda: None)
-    _write_figure4([Point(beta, epochs, seed) for beta in betas for seed in seeds], runs, out)
+    from davegan_tf.beta_study import Point
+
+    points = [Point(beta, epochs, seed) for beta in betas for seed in seeds]
+    result_pages.write_figure4(points, runs, out)
 
 
 def _run_ellipses(betas, epochs, seeds, resume, jobs, overrides, runs, out, write):
+    from davegan_tf.beta_study import Point
+
     work = [Point(beta, epochs, seed).job() for seed in seeds for beta in betas]
     _run(work, overrides, resume, runs, jobs, None, out, write)
 
@@ -191,7 +222,7 @@ def models(materials, runs, out):
 
     chosen = {}
     for material in materials:
-        jobs = _finished(runs, "best", material)
+        jobs = result_pages.finished(runs, table.job, "best", material)
         if jobs:
             score = {
                 job: sum(table.must(material, read_result(job, runs)).values()) for job in jobs
@@ -213,16 +244,6 @@ def models(materials, runs, out):
         path = package(job.folder(runs), material, out)
         size = sum(file.stat().st_size for file in path.iterdir())
         click.echo(f"wrote {path}: seed {job.seed}, {size / 1e6:.2f} MB")
-
-
-def _finished(runs, preset, material, count=None):
-    """The jobs of the finished runs, by seed."""
-    from davegan_tf import table4 as table
-    from davegan_tf.reproduction import seeds_of
-
-    seeds = seeds_of(runs, f"{preset}-{material}")
-    jobs = [table.job(preset, material, seed) for seed in seeds]
-    return [job for job in jobs if job.finished(runs, count)]
 
 
 def _run(work, overrides, resume, runs, workers, count, out, write):
@@ -259,162 +280,3 @@ def _run(work, overrides, resume, runs, workers, count, out, write):
         write()
     if run_jobs(work, runs, workers, count, lambda job, failure: failure or write()):
         raise SystemExit(1)
-
-
-def _write_ablation(runs, count, out):
-    import json
-
-    from davegan_tf import ablation as table
-    from davegan_tf.files import write_text
-    from davegan_tf.reproduction import read_result, seeds_of
-
-    path = out / "ablation.json"
-    known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    results = {}
-    for material in _materials():
-        of_material = {}
-        for variant in table.VARIANTS:
-            # Results of another length are not to be compared with these.
-            seeds = {
-                seed: result
-                for seed, result in known.get(material, {}).get(variant, {}).items()
-                if result["step"] == table.STEPS
-            }
-            for seed in seeds_of(runs, f"{variant}-{material}"):
-                job = table.job(variant, material, seed)
-                if job.finished(runs, count):
-                    seeds[str(job.seed)] = read_result(job, runs)
-            if seeds:
-                of_material[variant] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
-        if of_material:
-            results[material] = of_material
-    write_text(path, json.dumps(results, indent=1) + "\n")
-    by_variant = {
-        variant: {name: known[variant] for name, known in results.items() if variant in known}
-        for variant in table.VARIANTS
-    }
-    commands = _commands("ablation", "variants", by_variant)
-    write_text(out / "ablation.md", table.document(results, commands))
-
-
-def _write_figure3(runs, out):
-    import json
-
-    from davegan_tf import beta_study
-    from davegan_tf.beta_figures import figure_3
-    from davegan_tf.files import write_text
-
-    results = [beta_study.read_point(point, runs) for point in beta_study.finished(runs)]
-    write_text(out / "figure3.json", json.dumps(results, indent=1) + "\n")
-    figure_3(out / "figure3.png", results)
-    document = beta_study.figure_3_document(results, _ellipses_command("figure3", results))
-    write_text(out / "figure3.md", document)
-
-
-def _write_figure4(points, runs, out):
-    from davegan_tf.tensorflow_setup import start_tensorflow
-
-    start_tensorflow()
-    from davegan_tf import beta_study, latent
-    from davegan_tf.building import load_model
-    from davegan_tf.dataset import encode_phases
-    from davegan_tf.ellipse_study import reference_image
-    from davegan_tf.figures import to_grey
-    from davegan_tf.files import write_text
-    from davegan_tf.latent_figures import shown, traversal_picture
-
-    results = [beta_study.read_point(point, runs) for point in points]
-    reference = reference_image()
-    for point, result in zip(points, results, strict=True):
-        model, step = load_model(point.job().folder(runs))
-        z = latent.z_of_image(model, encode_phases(reference, 2))
-        frames = shown(latent.traverse(model, z))
-        starts = [("reference sample", to_grey(reference, 2))]
-        starts.append(("reconstructed", shown(latent.decode(model, z[None]))[0]))
-        traversal_picture(
-            out / "figure4" / beta_study.picture_name(result),
-            frames,
-            latent.traversal_values(),
-            [f"z {i}, KL {kl:.2g}" for i, kl in enumerate(result["posterior"]["kl"])],
-            starts,
-            f"β = {point.beta}, {step} steps: one dimension of z at a time",
-        )
-    document = beta_study.figure_4_document(results, _ellipses_command("figure4", results))
-    write_text(out / "figure4.md", document)
-    click.echo(f"wrote {out / 'figure4.md'}")
-
-
-def _ellipses_command(name, results):
-    """The command lines that make these results: one for each length, and for runs with other seeds or changes."""
-    import numpy as np
-
-    seeds, betas = {}, {}
-    for each in results:
-        # Not 1e-05, which --betas refuses.
-        beta = np.format_float_positional(each["beta"], trim="-")
-        run = each["epochs"], beta, _options(each)
-        seeds.setdefault(run, []).append(each["seed"])
-    for (epochs, beta, options), of_beta in seeds.items():
-        made = epochs, ",".join(map(str, sorted(of_beta))), options
-        betas.setdefault(made, []).append(beta)
-    return "` and `".join(
-        f"python -m cli reproduce {name} --epochs {epochs} --betas {','.join(sorted(of_these, key=float))} "
-        f"--seeds {which}{options}"
-        for (epochs, which, options), of_these in sorted(betas.items())
-    )
-
-
-def _write_table4(runs, count, out):
-    import json
-    import shutil
-
-    from davegan_tf import table4 as table
-    from davegan_tf.files import atomic_path, write_text
-    from davegan_tf.reproduction import read_result
-
-    path = out / "table4.json"
-    known = json.loads(path.read_text("utf-8"))["presets"] if path.is_file() else {}
-    results = {}
-    for preset in table.PRESETS:
-        of_preset = {}
-        for material in table.MATERIALS:
-            seeds = dict(known.get(preset, {}).get(material, {}))
-            for job in _finished(runs, preset, material, count):
-                seeds[str(job.seed)] = read_result(job, runs)
-                picture = job.folder(runs).figures / "overview.png"
-                if preset == "best" and job.seed == min(map(int, seeds)) and picture.is_file():
-                    with atomic_path(out / "table4" / f"{material}.png") as temporary:
-                        shutil.copyfile(picture, temporary)
-            if seeds:
-                of_preset[material] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
-        results[preset] = of_preset
-    write_text(path, json.dumps({"presets": results}, indent=1) + "\n")
-    commands = _commands("table4", "presets", results)
-    write_text(out / "table4.md", table.document(results, commands))
-
-
-def _commands(name, option, results):
-    """The command lines that make these results, {value of ``option``: {material: {seed: result}}}."""
-    materials, values = {}, {}
-    for value, of_value in results.items():
-        for material, seeds in of_value.items():
-            alike = {}
-            for seed, result in seeds.items():
-                alike.setdefault(_options(result), []).append(seed)
-            for options, of_these in alike.items():
-                made = ",".join(sorted(of_these, key=int)), options
-                materials.setdefault((value, *made), []).append(material)
-    for (value, *made), of_value in materials.items():
-        values.setdefault((",".join(of_value), *made), []).append(value)
-    return "` and `".join(
-        f"python -m cli reproduce {name} --{option} {','.join(of_these)} --materials {which} --seeds {seeds}{options}"
-        for (which, seeds, options), of_these in values.items()
-    )
-
-
-def _options(result):
-    """The rest of the command line that a result needs, with a space before it: ``--count`` and ``--set``."""
-    count = result["counts"]["samples"] if "counts" in result else DEFAULT_COUNT
-    counted = [] if count == DEFAULT_COUNT else [f"--count {count}"]
-    changed = [f"--set {shlex.quote(change)}" for change in result["changes"]]
-    return "".join(f" {option}" for option in counted + changed)

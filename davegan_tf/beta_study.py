@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from davegan_tf import markdown
+from davegan_tf.paper import EPOCHS_OF_ELLIPSES
 from davegan_tf.reproduction import Job, changes, rounded
 
-BETAS = ("0.01", "0.1", "0.5", "1", "2", "5", "10", "35", "50")
-TRAVERSED_BETAS = ("0.01", "1", "50")
-PAPER_EPOCHS = 200
 # Share of a run after which the learning rates fall, that of ellipses.yaml.
 DECAY_AFTER = 0.75
 # What the best β must have: a small E_rec, and codes that fill the prior, neither a part of it nor far beyond.
@@ -124,7 +122,7 @@ cross-validated. KL: between posterior and prior. *std of z*: over all images, t
 dimension; the prior's is 1. *One ellipse*: share of the frames of the traversals of all dimensions whose inclusion
 is in one piece, without holes, and an ellipse by fit; of the paper's reference sample and in the mean over 100
 images. *Sudden*: dimensions with a step of more than three times the mean step between the 25 frames from −3 to 3.
-The paper trains {PAPER_EPOCHS} epochs."""
+The paper trains {EPOCHS_OF_ELLIPSES} epochs."""
 
 
 def figure_3_document(results: Sequence[dict[str, Any]], command: str) -> str:

@@ -1,4 +1,4 @@
-"""What the paper publishes of its results."""
+"""What the paper publishes of its studies: lengths, values and results."""
 
 # Table 4, by the name of the material in `data.source`.
 PAPER_TABLE_4 = {
@@ -14,3 +14,7 @@ PAPER_TABLE_4 = {
     "composite": {"E_gen": 3.84e-2, "E_rec": 9.71e-2},
     "sandstone": {"E_gen": 5.97e-3, "E_rec": 1.71e-2},
 }
+# Section 4.2: the epochs of Table 1, β within its range (Figure 3), and the β of Figure 4.
+EPOCHS_OF_ELLIPSES = 200
+BETAS = ("0.01", "0.1", "0.5", "1", "2", "5", "10", "35", "50")
+TRAVERSED_BETAS = ("0.01", "1", "50")

@@ -16,7 +16,7 @@ import pytest
 from conftest import TINY, settings
 
 from cli.main import main
-from cli.reproduce import _commands, _ellipses_command
+from cli.result_pages import commands, ellipses_commands
 from cli.running import _stopped_by_signals
 from davegan_tf import (
     ablation,
@@ -119,7 +119,7 @@ def test_a_page_names_the_commands_that_make_it():
         "paper": {"rubber": ran(0, count=8), "synth1": ran(0) | ran(1, changes=['name="a b"'])},
     }
     start, one = "python -m cli reproduce table4 --presets", " --set training.threads=1"
-    assert _commands("table4", "presets", results).split("` and `") == [
+    assert commands("table4", "presets", results).split("` and `") == [
         f"{start} best --materials alloy --seeds 0,2,10{one}",
         f"{start} best --materials rubber,synth1 --seeds 0{one}",
         f"{start} paper --materials rubber --seeds 0 --count 8{one}",
@@ -141,7 +141,7 @@ def test_a_page_of_figures_names_no_run_that_was_not_made():
         for beta, seed, changes in runs
     ]
     start = "python -m cli reproduce figure3 --epochs 8 --betas"
-    assert _ellipses_command("figure3", results).split("` and `") == [
+    assert ellipses_commands("figure3", results).split("` and `") == [
         f"{start} 0.00001,10 --seeds 0",
         f"{start} 2 --seeds 0 --set model.latent_dim=6",
         f"{start} 1 --seeds 0,1",
