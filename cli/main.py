@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]):
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            from davegan_tf.config_errors import nearest
+            from davegan_tf.spelling import nearest
 
             names = self.list_commands(ctx)
             likely = nearest(name, names)

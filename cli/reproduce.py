@@ -17,7 +17,7 @@ def reproduce():
 
 def _names(allowed):
     def check(ctx, parameter, value):
-        from davegan_tf.config_errors import nearest
+        from davegan_tf.spelling import nearest
 
         names = [name.strip() for name in value.split(",")] if value is not None else allowed()
         for name in names:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from . import config_errors
 from .config_schema import Config
 from .errors import InputError
+from .spelling import nearest
 from .strict_yaml import parse_value, read_mapping
 
 __all__ = ["Config", "dump_config", "find_config", "load_config", "packaged_configs"]
@@ -87,8 +88,8 @@ def find_config(path_or_name: str | os.PathLike) -> Path:
     packaged = sorted(
         path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
     )
-    nearest = config_errors.nearest(wanted.stem, packaged)
-    advice = f"; did you mean {nearest}.yaml?" if nearest else ""
+    likely = nearest(wanted.stem, packaged)
+    advice = f"; did you mean {likely}.yaml?" if likely else ""
     raise InputError(
         f'There is no config "{given:.200}" in the working directory or among the packaged ones '
         f"({', '.join(packaged)}){advice or '.'}"

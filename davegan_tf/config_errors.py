@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterable
-from difflib import SequenceMatcher
 
 from pydantic import BaseModel, ValidationError
+
+from .spelling import ALIKE, likeness
 
 
 def sections(schema: type[BaseModel]) -> dict[str, type[BaseModel]]:
@@ -73,27 +74,16 @@ def unknown_key(key: str, schema: type[BaseModel]) -> str:
     return f"unknown key {key}; {place} {', '.join(valid)}"
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The most similar of some words, None if none is similar."""
-    ranked = sorted(((_likeness(word, other), other) for other in words), reverse=True)
-    return ranked[0][1] if ranked and ranked[0][0] >= 0.6 else None
-
-
 def _nearest_key(key: str, keys: Iterable[str]) -> str | None:
     section, _, name = key.rpartition(".")
 
     def rank(other: str) -> float:
         other_section, _, other_name = other.rpartition(".")
         # A key of the same section is the likelier slip, but an exact name elsewhere wins.
-        return _likeness(name, other_name) + (0.1 if section == other_section else 0.0)
+        return likeness(name, other_name) + (0.1 if section == other_section else 0.0)
 
     best = max(keys, key=rank)
-    return best if _likeness(name, best.rpartition(".")[2]) >= 0.6 else None
-
-
-def _likeness(a: str, b: str) -> float:
-    a, b = (word.lower().replace("-", "_") for word in (a, b))
-    return SequenceMatcher(None, a, b).ratio()
+    return best if likeness(name, best.rpartition(".")[2]) >= ALIKE else None
 
 
 def _finding(key: str, detail: dict, schema: type[BaseModel]) -> str:

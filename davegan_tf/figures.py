@@ -19,7 +19,7 @@ from davegan_tf.measures import Labels
 Rgb = NDArray[np.uint8]
 
 # Neither black nor white nor grey: a separator must not pass for a phase.
-_SEPARATOR = (70, 115, 160)
+SEPARATOR = (70, 115, 160)
 
 
 def to_grey(labels: Labels, n_phases: int) -> NDArray[np.uint8]:
@@ -60,7 +60,7 @@ def image_grid(
     columns = min(n, columns or int(np.ceil(np.sqrt(n))))
     rows = -(-n // columns)
     grid = np.empty((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), np.uint8)
-    grid[:] = _SEPARATOR
+    grid[:] = SEPARATOR
     for place in range(rows * columns):
         row, column = divmod(place, columns)
         top, left = pad + row * (height + pad), pad + column * (width + pad)

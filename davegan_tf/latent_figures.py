@@ -14,7 +14,7 @@ from PIL import Image
 
 from davegan_tf.curves import DOTS_PER_INCH, save_figure
 from davegan_tf.dataset import decode_phases
-from davegan_tf.figures import image_grid, to_grey
+from davegan_tf.figures import SEPARATOR, image_grid, to_grey
 from davegan_tf.files import atomic_path
 
 # An image is drawn about so large, and that far from the next, in pixels of the picture.
@@ -26,7 +26,7 @@ TEXT = 8  # points
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#767676", "#000000")
 # The GIF's colours: greys, the last of which is white, and the separators' blue, which is no grey.
 _WHITE, _BLUE = 254, 255
-_PALETTE = [*np.arange(_WHITE).repeat(3).tolist(), 255, 255, 255, 70, 115, 160]
+_PALETTE = [*np.arange(_WHITE).repeat(3).tolist(), 255, 255, 255, *SEPARATOR]
 
 
 def shown(probabilities):

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from davegan_tf import registry
-from davegan_tf.config_errors import nearest
 from davegan_tf.ellipse_cache import cached_ellipses
 from davegan_tf.errors import InputError
 from davegan_tf.image_files import READABLE, read_image
 from davegan_tf.registry import NAMED
 from davegan_tf.segmentation import segment
+from davegan_tf.spelling import nearest
 from davegan_tf.synthetic import GENERATORS
 
 __all__ = ["NAMED", "Micrograph", "load_micrograph"]

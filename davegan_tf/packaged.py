@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from davegan_tf.config import dump_config
-from davegan_tf.config_errors import nearest
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_folder, write_text
 from davegan_tf.run_folder import RunFolder
+from davegan_tf.spelling import nearest
 
 MODELS = Path(__file__).parent / "models"
 

@@ -13,7 +13,7 @@ import numpy as np
 from davegan_tf import descriptors
 from davegan_tf.dataset import BatchPositions, tile_positions
 from davegan_tf.errors import InputError
-from davegan_tf.figures import to_grey
+from davegan_tf.figures import SEPARATOR, to_grey
 from davegan_tf.files import atomic_folder, check_not_here, check_writable
 from davegan_tf.measures import evaluated_phases
 
@@ -22,7 +22,7 @@ EVENTS = "events.out.tfevents."
 # Browsers draw no larger picture in the projector.
 LARGEST_SPRITE = 8192
 # Without a frame, in no grey, an image that is white at its rim has no end on the white ground.
-FRAME, FRAME_WIDTH = (70, 115, 160), 3
+FRAME, FRAME_WIDTH = SEPARATOR, 3
 
 
 def check_folder(folder, option="--out"):

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from davegan_tf import descriptors
-from davegan_tf.config_errors import nearest
 from davegan_tf.descriptors import Floats
 from davegan_tf.errors import InputError
 from davegan_tf.inference import batches
 from davegan_tf.measures import Labels, evaluated_phases
+from davegan_tf.spelling import nearest
 
 CORRELATED = np.exp(-1)
 

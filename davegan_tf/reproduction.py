@@ -1,4 +1,4 @@
-"""Many trainings, one after the other or side by side: what the results under docs/results are made of.
+"""Many trainings, one after the other or side by side: what `reproduce` and `sweep` are made of.
 
 Every run is a process of its own (`train`, then `evaluate` or `study`), so that one that fails stops no other, and all
 of them can be interrupted at any point and gone on with. No TensorFlow is imported here.
