@@ -1,5 +1,6 @@
 """Progress of a training, for a terminal (one live line) and for a log file (a line now and then)."""
 
+import errno
 import os
 import sys
 import time
@@ -23,7 +24,9 @@ def say(text, file=None):
     """
     try:
         print(text, file=file, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):  # the latter of a terminal that was closed
+            raise
         silence()
 
 

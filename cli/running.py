@@ -150,16 +150,13 @@ def warn_of_stand_in(micrograph):
 
 @contextlib.contextmanager
 def _stopped_by_signals():
-    """SIGTERM or a closed terminal, like Ctrl-C, end the runs, which save where they are."""
+    """Signals that ask for an end end the runs, which save where they are."""
+    from davegan_tf.stop_signal import ending_signals
 
     def stop(*_):
         raise KeyboardInterrupt
 
-    # Windows has no SIGHUP; `nohup` has it ignored.
-    ending = [signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        ending.append(signal.SIGHUP)
-    before = {each: signal.signal(each, stop) for each in ending}
+    before = {each: signal.signal(each, stop) for each in ending_signals()}
     try:
         yield
     except KeyboardInterrupt:

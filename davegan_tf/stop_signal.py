@@ -1,18 +1,27 @@
-"""An orderly end on Ctrl-C and on SIGTERM."""
+"""An orderly end on Ctrl-C, on SIGTERM, and when the terminal is closed."""
 
 import signal
 import threading
 
 
+def ending_signals():
+    """Signals that ask a process to end; SIGHUP, of a closed terminal, where `nohup` has not had it ignored."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    # Windows has none.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return signals
+
+
 class StopSignal:
-    """SIGINT and SIGTERM ask for an orderly end; a second one ends at once."""
+    """The signals of :func:`ending_signals` ask for an orderly end; a second one ends at once."""
 
     received = None
 
     def __enter__(self):
         self.former = {}
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ending_signals():
                 self.former[number] = signal.signal(number, self._receive)
         return self
 

@@ -249,15 +249,6 @@ def test_a_signal_or_a_closed_terminal_end_the_runs(name, capsys):
     assert signal.getsignal(number) == before
 
 
-def test_nohup_keeps_the_runs_going(monkeypatch):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with _stopped_by_signals():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 def test_a_run_that_was_hardly_begun_begins_anew(tmp_path, monkeypatch):
     job = table4.job("best", "checkerboard", 0)
     folder = job.folder(tmp_path)
