@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from cli.options import comma_separated
+
 # What the PyTorch step knows, too.
 TABLE_3 = ("data.source=grains", "data.real_sampling=same", "model.discriminator_width=1")
 
@@ -76,8 +78,8 @@ def _chosen(option, text, known):
     """The names in a comma-separated list, each a known one."""
     from davegan_tf.errors import InputError
 
-    names = [name.strip() for name in text.split(",")]
+    names = comma_separated(text)
     for name in names:
         if name not in known:
             raise InputError(f'{option}: there is no "{name}"; choose from {", ".join(known)}.')
-    return tuple(dict.fromkeys(names))
+    return tuple(names)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_not_read, keys_as_options, segmentation_options
+from cli.options import SEED
 
 
 @click.group()
@@ -64,7 +65,7 @@ def list_() -> None:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**31 - 1),
+    type=SEED,
     default=0,
     help="Seed of a generator and of crops.",
 )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cli.options import SEED
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -14,9 +16,7 @@ import click
     show_default=True,
     help="Points at most: all tiles, then crops at random.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of the crops."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the crops.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cli.options import SEED
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -12,7 +14,7 @@ import click
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**31 - 1),
+    type=SEED,
     default=0,
     show_default=True,
     help="Of z and crops.",

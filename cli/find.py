@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_not_replaced
+from cli.options import SEED
 from cli.pixel_size import find_pixel_size, pixel_size_options
 
 # Each is refined for itself.
@@ -57,9 +58,7 @@ def _values_by_name(ctx, parameter, texts):
     show_default=True,
     help="Different structures.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of the search."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_not_replaced
+from cli.options import SEED
 from cli.pixel_size import find_pixel_size, pixel_size_options
 
 # More don't fit into the memory; a slip of the keyboard is found at once.
@@ -16,9 +17,7 @@ MOST = 1_000_000
 @click.option(
     "--count", type=click.IntRange(1, MOST), default=16, show_default=True, help="How many."
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of z."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of z.")
 @click.option(
     "--out",
     required=True,

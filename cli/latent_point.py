@@ -7,8 +7,8 @@ import re
 from typing import Any, NamedTuple
 
 from cli.image_argument import check_not_replaced, load_image
+from cli.options import SEED
 
-SEEDS = 2**31
 _TILE = re.compile(r"tile:(\d+)")
 
 
@@ -58,8 +58,8 @@ def of_seed(seed):
     """The first sample that ``generate`` makes with this seed, an int ≥ 0."""
     from davegan_tf.errors import InputError
 
-    if seed >= SEEDS:
-        raise InputError(f"{seed}: is no seed; seeds are 0 to {SEEDS - 1}.")
+    if seed > SEED.max:
+        raise InputError(f"{seed}: is no seed; seeds are 0 to {SEED.max}.")
     return LatentPoint(f"seed {seed}", seed=seed)
 
 

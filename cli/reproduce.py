@@ -6,6 +6,7 @@ import click
 from click.core import ParameterSource
 
 from cli import result_pages
+from cli.options import comma_separated
 from cli.running import run_jobs, runs_options
 from davegan_tf.paper import BETAS, EPOCHS_OF_ELLIPSES, TRAVERSED_BETAS
 
@@ -19,7 +20,7 @@ def _names(allowed):
     def check(ctx, parameter, value):
         from davegan_tf.spelling import nearest
 
-        names = [name.strip() for name in value.split(",")] if value is not None else allowed()
+        names = allowed() if value is None else comma_separated(value)
         for name in names:
             if name not in allowed():
                 likely = nearest(name, allowed())
@@ -27,7 +28,7 @@ def _names(allowed):
                     f"did you mean {likely}?" if likely else f"there are {', '.join(allowed())}"
                 )
                 raise click.BadParameter(f'there is no "{name}"; {advice}')
-        return list(dict.fromkeys(names))
+        return names
 
     return check
 
@@ -120,7 +121,7 @@ def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, o
 
 
 def _betas(ctx, parameter, value):
-    betas = list(dict.fromkeys(part.strip() for part in value.split(",")))
+    betas = comma_separated(value)
     try:
         usable = all(0 <= float(beta) < float("inf") for beta in betas)
     except ValueError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cli.options import whole_numbers
 from cli.progress import say
 
 # Samples that a run is measured by.
@@ -16,12 +17,7 @@ DEFAULT_COUNT = 256
 
 def seed_list(ctx, parameter, value):
     """Callback of an option: ``0,1,2`` as a list of int, without repetitions; None stays None."""
-    if value is None:
-        return None
-    seeds = [part.strip() for part in value.split(",")]
-    if not all(seed.isdecimal() for seed in seeds):
-        raise click.BadParameter(f'"{value}" is no list of seeds; expected numbers such as 0,1,2')
-    return list(dict.fromkeys(map(int, seeds)))
+    return None if value is None else whole_numbers(value, "seeds", "0,1,2")
 
 
 def many_runs_options(command, samples=True):

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from cli.options import SEED
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**31 - 1),
+    type=SEED,
     default=0,
     show_default=True,
     help="Of the images measured.",

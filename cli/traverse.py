@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_segmentation_used, segmentation_options
+from cli.options import SEED, whole_numbers
 
 MOST = 64
 # So many dimensions are shown by default, and so many samples say which ones are active.
@@ -15,12 +16,7 @@ FRAMES = 25
 def _dimensions(ctx, parameter, value):
     if value is None:
         return None
-    parts = [part.strip() for part in value.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise click.BadParameter(
-            f'"{value}" is no list of dimensions; expected numbers such as 0,3,5'
-        )
-    dimensions = list(dict.fromkeys(map(int, parts)))
+    dimensions = whole_numbers(value, "dimensions", "0,3,5")
     if len(dimensions) > MOST:
         raise click.BadParameter(f"{len(dimensions)} are too many for a picture; give {MOST}")
     return dimensions
@@ -30,9 +26,7 @@ def _dimensions(ctx, parameter, value):
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--image", help="Start at this image (file or name; of a larger one its upper left).")
 @click.option("--tile", type=click.IntRange(0), help="Start at this tile of the training data.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), help="Start at this sample. [default: 0]"
-)
+@click.option("--seed", type=SEED, help="Start at this sample. [default: 0]")
 @click.option(
     "--dims",
     callback=_dimensions,
