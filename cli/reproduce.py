@@ -1,5 +1,6 @@
 """`davegan reproduce`: the results under docs/results, made anew."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -73,16 +74,8 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
         for seed in seeds
         for material in materials
     ]
-    _run(
-        work,
-        overrides,
-        resume,
-        runs,
-        jobs,
-        count,
-        out,
-        lambda: result_pages.write_table4(runs, count, out),
-    )
+    write = partial(result_pages.write_table4, runs, count, out)
+    _run(work, overrides, resume, runs, jobs, count, out, write)
 
 
 @reproduce.command()
@@ -108,16 +101,8 @@ def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, o
         for variant in variants
         for material in materials
     ]
-    _run(
-        work,
-        overrides,
-        resume,
-        runs,
-        jobs,
-        count,
-        out,
-        lambda: result_pages.write_ablation(runs, count, out),
-    )
+    write = partial(result_pages.write_ablation, runs, count, out)
+    _run(work, overrides, resume, runs, jobs, count, out, write)
 
 
 def _betas(ctx, parameter, value):
@@ -165,17 +150,8 @@ def figure3(betas, epochs, seeds, resume, jobs, overrides, runs, out):
     Writes OUT/figure3.md, OUT/figure3.json and OUT/figure3.png after each run, of all finished runs in RUNS. Interrupt
     at any time and go on with --resume.
     """
-    _run_ellipses(
-        betas,
-        epochs,
-        seeds,
-        resume,
-        jobs,
-        overrides,
-        runs,
-        out,
-        lambda: result_pages.write_figure3(runs, out),
-    )
+    write = partial(result_pages.write_figure3, runs, out)
+    _run_ellipses(betas, epochs, seeds, resume, jobs, overrides, runs, out, write)
 
 
 @reproduce.command()
