@@ -57,8 +57,9 @@ def evaluate(
         JSON-ready: ``reconstructions`` and ``samples`` with a record for each measure, ``verdict`` with ``passed``,
         ``failed`` (names) and ``measures`` (how many there are), and what was measured. A record has ``value``,
         ``floor`` (``mean`` and ``std`` over sets of real crops), ``noise``, ``ratio`` to the floor (1: as good as
-        real), its 95 % ``interval``, ``noise_ratio`` and ``passed``; None: not defined here. E_gen also has
-        ``disjoint``, what real crops get from tiles that they share no pixel with.
+        real), its 95 % ``interval``, ``noise_ratio`` and ``passed``; None: not defined here. E_gen, by the closest of
+        all training tiles (of more than 4,096, of so many evenly spread ones), also has ``disjoint``, what real crops
+        get from tiles that they share no pixel with.
         See :func:`davegan_tf.scorecard.judge` for the statistics.
 
     Raises

@@ -75,14 +75,11 @@ def write_explorer(path, model, run, step):
     # fourth decimal.
     exact = recast(model, "float64")
     samples = generate_labels(model, COUNT, seed=0)
+    reference, kind, missing = samples, "samples", ""
     try:
-        reference, kind, missing = training_crops(run), "crops", ""
+        reference, kind = training_crops(run), "crops"
     except InputError as error:
-        reference, kind, missing = (
-            samples,
-            "samples",
-            f"\nno crops of what it was trained on: {error}",
-        )
+        missing = f"\nno crops of what it was trained on: {error}"
     content = _description(run, model, step) | {
         "activity": _rounded(latent.kl_per_dimension(model, encode_phases(samples, n_phases))),
         "samples": _statistics(samples, n_phases),

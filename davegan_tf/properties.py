@@ -147,7 +147,8 @@ def measure(labels: Labels, chosen: Sequence[str], n_phases: int) -> Floats:
         If there is no property of a name.
     """
     check_names(chosen, n_phases)
-    measures = [_measures(n_phases)[name] for name in chosen]
+    known = _measures(n_phases)
+    measures = [known[name] for name in chosen]
     # Of many images at once S2 alone would fill gigabytes.
     return np.concatenate(
         [np.stack([measure(part) for measure in measures], axis=-1) for part in batches(labels)]
