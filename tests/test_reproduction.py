@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import TINY, settings
+from conftest import settings
 
 from cli.main import main
 from cli.result_pages import commands, ellipses_commands
@@ -484,9 +484,7 @@ def test_ablation_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ablation, "COMMON", ("training.epochs=2",))
     monkeypatch.setattr(ablation, "STEPS", 8)
-    tiny = TINY | {"training.recalibrate": "false"}
-    del tiny["training.epochs"]
-    values = [part for key, value in tiny.items() for part in ("--set", f"{key}={value}")]
+    values = settings(training__recalibrate="false")
     arguments = ["--materials", "checkerboard", "--variants", "narrow", "--count", "8", *values]
     assert main(["reproduce", "ablation", *arguments]) == 0, capsys.readouterr().err
     config = RunFolder(tmp_path / "runs" / "ablation" / "narrow-checkerboard-0").read_config()
