@@ -1,6 +1,7 @@
 """The commands end to end on tiny runs, and their refusals through the real command line."""
 
 import ctypes
+import errno
 import json
 import os
 import re
@@ -521,6 +522,16 @@ def test_training_on_the_fallback_never_hides_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("train", "--run-dir", "runs/alloy", "--resume", "--epochs", 3) == 2
     assert "was trained on other data (grains" in capsys.readouterr().err
+
+
+def test_what_has_no_report_counts_as_not_measured(grains, tmp_path, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("davegan_tf.report.write_report", full)
+    assert run("evaluate", grains.run, "--count", 4, "--out", tmp_path) == 2
+    assert "The disk is full" in capsys.readouterr().err
+    assert not (tmp_path / "evaluation.json").exists()
 
 
 # The disk is full
