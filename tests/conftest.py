@@ -45,6 +45,17 @@ def settings(**values):
     return [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
 
 
+def gradient(loss, values):
+    """Of a loss by its only argument: an array of its shape."""
+    import tensorflow as tf
+
+    values = tf.constant(values)
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        result = loss(values)
+    return tape.gradient(result, values).numpy()
+
+
 @dataclasses.dataclass(frozen=True)
 class Trained:
     """A run made by `train`: the working directory, the run folder in it, and what was printed."""

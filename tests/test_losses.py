@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import gradient
 from scipy import integrate, special, stats
 
 from davegan_tf import losses
@@ -11,14 +12,6 @@ from davegan_tf import losses
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-def gradient(loss, values):
-    values = tf.constant(values)
-    with tf.GradientTape() as tape:
-        tape.watch(values)
-        result = loss(values)
-    return tape.gradient(result, values).numpy()
 
 
 def normals(rng, shape):

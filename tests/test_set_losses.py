@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import gradient
 
 from davegan_tf import descriptors, set_losses, topology
 
@@ -12,14 +13,6 @@ from davegan_tf import descriptors, set_losses, topology
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-def gradient(loss, values):
-    values = tf.constant(values)
-    with tf.GradientTape() as tape:
-        tape.watch(values)
-        result = loss(values)
-    return tape.gradient(result, values).numpy()
 
 
 # Statistics of samples against the material's
