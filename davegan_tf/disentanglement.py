@@ -127,11 +127,7 @@ def dci(z: ArrayLike, factors: ArrayLike, seed: int) -> DCI:
     parts = train_test_split(z, factors, test_size=_TEST_SHARE, random_state=seed)
     z_train, z_test, factors_train, factors_test = parts
     for part, name in ((factors_train, "training"), (factors_test, "test")):
-        constant = np.flatnonzero(np.ptp(part, axis=0) == 0)
-        if len(constant):
-            raise InputError(
-                f"column {constant[0]} of factors never changes in the {name} part: take more samples, or leave it out."
-            )
+        _check_change(part, f" in the {name} part: take more samples, or leave it out.")
     importances = np.empty((z.shape[1], factors.shape[1]))
     predicted = np.empty_like(factors_test)
     for index, factor in enumerate(factors_train.T):
@@ -275,10 +271,15 @@ def _checked(z: ArrayLike, factors: ArrayLike) -> tuple[Floats, Floats]:
         raise InputError(f"{len(z)} samples are too few: take {_MIN_SAMPLES} at the very least.")
     if not (np.isfinite(z).all() and np.isfinite(factors).all()):
         raise InputError("z and factors must be finite; a NaN or infinity was among them.")
+    _check_change(factors, ": leave it out.")
+    return z, factors
+
+
+def _check_change(factors: Floats, advice: str) -> None:
+    """Raise InputError, which ends with the advice, if a column has one value only."""
     constant = np.flatnonzero(np.ptp(factors, axis=0) == 0)
     if len(constant):
-        raise InputError(f"column {constant[0]} of factors never changes: leave it out.")
-    return z, factors
+        raise InputError(f"column {constant[0]} of factors never changes{advice}")
 
 
 def _concentration(importances: Floats) -> Floats:
