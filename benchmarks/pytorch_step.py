@@ -133,6 +133,11 @@ class PyTorchStep:
                 "the PyTorch step has the encoder of the layer tables and its losses; leave --contenders torch out, or "
                 "model.lambda_normality and model.encoder_output_activation."
             )
+        if config.augmentation.translate_encoded:
+            raise InputError(
+                "the PyTorch step encodes images as they are; leave --contenders torch out, or "
+                "augmentation.translate_encoded."
+            )
         self.config, self.model = config, model
         self.side, self.batch = config.data.image_size, training.batch_size
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

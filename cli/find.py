@@ -98,7 +98,7 @@ def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
             )
     tolerances = {name: tolerances.get(name, properties.tolerance(name)) for name in targets}
     pixel_size, unit = find_pixel_size(folder.read_config().data, pixel_size, unit, out)
-    check_output(out, count, pixel_size, unit)
+    check_output(out, count, pixel_size, unit, fewer=True)
     numbers = out.with_suffix(".npz")
     if numbers.is_dir():
         raise InputError(f"--out {out}: {numbers} is a folder; choose another name.")

@@ -131,7 +131,7 @@ def _system_failure(error: Exception) -> str | None:
     """One sentence for a failure of the disk, its permissions or the memory, None for any other error."""
     if isinstance(error, MemoryError):
         detail = f" ({error})" if str(error) else ""
-        return f"There is not enough memory{detail}; ask for smaller or fewer images."
+        return f"There is not enough memory{detail}; {_LESS}."
     name = getattr(error, "filename2", None) or getattr(error, "filename", None)
     path = f" {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else ""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -150,7 +150,13 @@ def _system_failure(error: Exception) -> str | None:
         found = re.search(rf"(\S+)(?:; ({reasons})| is not a directory)", str(error))
         if found:
             return f"Cannot use {found[1]}: {found[2] or os.strerror(errno.ENOTDIR)}."
+        # Of a graphics card's memory mostly.
+        if type(error).__name__ == "ResourceExhaustedError":
+            return f"There is not enough memory; {_LESS}."
     return None
+
+
+_LESS = "ask for smaller or fewer images, or for a smaller training.batch_size or data.image_size in training"
 
 
 _FILE_FAILURES = (

@@ -74,6 +74,7 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
         for seed in seeds
         for material in materials
     ]
+    result_pages.read_known(out / result_pages.TABLE_4)  # damage is told of now, not after hours
     write = partial(result_pages.write_table4, runs, count, out)
     _run(work, overrides, resume, runs, jobs, count, out, write)
 
@@ -101,22 +102,26 @@ def ablation(materials, variants, seeds, resume, jobs, count, overrides, runs, o
         for variant in variants
         for material in materials
     ]
+    result_pages.read_known(out / result_pages.ABLATION)
     write = partial(result_pages.write_ablation, runs, count, out)
     _run(work, overrides, resume, runs, jobs, count, out, write)
 
 
 def _betas(ctx, parameter, value):
-    betas = comma_separated(value)
+    import numpy as np
+
     try:
-        usable = all(0 <= float(beta) < float("inf") for beta in betas)
+        betas = [float(beta) for beta in comma_separated(value)]
+        usable = all(0 < beta < float("inf") for beta in betas)
     except ValueError:
         usable = False
-    # Names of folders are made of them.
-    if not usable or any("-" in beta or "+" in beta for beta in betas):
+    # On the figure's logarithmic axis there is no 0.
+    if not usable:
         raise click.BadParameter(
-            f'"{value}" is no list of β; expected numbers such as 0.01,1,50, not below 0'
+            f'"{value}" is no list of β; expected numbers above 0, such as 0.01,1,50'
         )
-    return betas
+    # Names of folders are made of them: however it was written, one β has one.
+    return [np.format_float_positional(beta, trim="-") for beta in dict.fromkeys(betas)]
 
 
 def _ellipses_options(betas):

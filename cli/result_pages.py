@@ -8,14 +8,31 @@ import click
 
 from cli.running import DEFAULT_COUNT
 
+TABLE_4, ABLATION = "table4.json", "ablation.json"
+
+
+def read_known(path):
+    """What a page's JSON file has, a dict; nothing where there is none, InputError if it is damaged."""
+    from davegan_tf.errors import InputError
+
+    try:
+        known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:  # also of bytes that are no text
+        raise InputError(
+            f"{path}: not readable as JSON ({error}); restore it, or remove it to begin a new one."
+        ) from None
+    if not isinstance(known, dict):
+        raise InputError(f"{path}: holds no results; restore it, or remove it to begin a new one.")
+    return known
+
 
 def write_table4(runs, count, out):
     """OUT/table4.json, OUT/table4.md and the pictures of OUT/table4 by what has finished in the folder ``runs``."""
     from davegan_tf import table4 as table
     from davegan_tf.files import atomic_path, write_text
 
-    path = out / "table4.json"
-    known = json.loads(path.read_text("utf-8"))["presets"] if path.is_file() else {}
+    path = out / TABLE_4
+    known = read_known(path).get("presets", {})
     results = {}
     for preset in table.PRESETS:
         of_preset = {}
@@ -41,8 +58,8 @@ def write_ablation(runs, count, out):
     from davegan_tf.files import write_text
     from davegan_tf.table4 import MATERIALS
 
-    path = out / "ablation.json"
-    known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    path = out / ABLATION
+    known = read_known(path)
     results = {}
     for material in MATERIALS:
         of_material = {}
@@ -163,7 +180,6 @@ def ellipses_commands(name, results):
 
     seeds, betas = {}, {}
     for each in results:
-        # Not 1e-05, which --betas refuses.
         beta = np.format_float_positional(each["beta"], trim="-")
         run = each["epochs"], beta, _options(each)
         seeds.setdefault(run, []).append(each["seed"])

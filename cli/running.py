@@ -135,8 +135,8 @@ def warn_of_stand_in(micrograph):
     """Say on stderr where a built-in generator stands in for a micrograph that could not be had."""
     if micrograph.fallback_for:
         click.secho(
-            f"WARNING: the micrograph {micrograph.fallback_for} is neither on this machine nor could it be"
-            f" downloaded. The model is trained on the built-in generator {micrograph.name} INSTEAD"
+            f"WARNING: the model is trained on the built-in generator {micrograph.name} INSTEAD of the micrograph"
+            f" {micrograph.fallback_for}, which was neither on this machine nor could be downloaded"
             " (data.offline_fallback).",
             fg="yellow",
             bold=True,

@@ -85,7 +85,6 @@ def _train(settings, micrograph, run, resume, overwrite, cluster):
             log_folder=log_folder,
             observers=[progress],
         )
-    minutes = outcome.seconds / 60
     if outcome.signal is not None and outcome.step < outcome.total_steps:
         if cluster.chief:
             click.echo(
@@ -97,8 +96,9 @@ def _train(settings, micrograph, run, resume, overwrite, cluster):
         return
     _draw(settings, micrograph, run)
     warn_of_stand_in(micrograph)
+    since = f" (from step {outcome.began_at} to {outcome.step})" if outcome.began_at else ""
     click.echo(
-        f"Trained {outcome.step} steps in {minutes:.1f} minutes.\n"
+        f"Trained {outcome.step - outcome.began_at} steps{since} in {outcome.seconds / 60:.1f} minutes.\n"
         f"Wrote {run.path}: model.weights.h5, history.csv, figures/overview.png, figures/losses.png\n"
         "Next:\n"
         f"  python -m cli evaluate {run.path}\n"

@@ -43,7 +43,7 @@ def finished(runs: Path) -> list[Point]:
     points = []
     for folder in runs.glob("beta=*-epochs=*-*"):
         # Not a copy that someone kept, beta=1-epochs=8-0-old.
-        if parts := re.fullmatch(r"beta=([\d.e]+)-epochs=(\d+)-(\d+)", folder.name):
+        if parts := re.fullmatch(r"beta=([\d.]+)-epochs=(\d+)-(\d+)", folder.name):
             points.append(Point(parts[1], int(parts[2]), int(parts[3])))
     points.sort(key=lambda point: (point.epochs, float(point.beta), point.seed))
     return [point for point in points if point.job().finished(runs)]

@@ -10,6 +10,9 @@ import tensorflow as tf
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_path, sync
 
+# What a file that is whole may end in, where memory or file handles are short.
+NOT_DAMAGE = (MemoryError, tf.errors.ResourceExhaustedError)
+
 
 class Checkpoints:
     """Everything a training needs to go on: weights, statistics, three optimizers, the step.
@@ -81,6 +84,11 @@ class Checkpoints:
             None if there is no readable one; the variables' values are then undefined if there are damaged ones.
         damaged : list of int
             Steps of newer checkpoints that could not be read.
+
+        Raises
+        ------
+        MemoryError, OSError, tensorflow.errors.ResourceExhaustedError, tensorflow.errors.PermissionDeniedError
+            If that is no fault of a checkpoint's.
         """
         damaged = []
         for step in reversed(self.steps()):
@@ -88,6 +96,8 @@ class Checkpoints:
             try:
                 status = self._checkpoint.read(str(self.folder / f"ckpt-{step}"))
                 status.assert_consumed()
+            except (*NOT_DAMAGE, OSError, tf.errors.PermissionDeniedError):
+                raise
             except Exception:  # another one for every kind of damage, IndexError among them
                 if status is not None:
                     status.expect_partial()  # or TensorFlow lists at exit what it didn't find
@@ -126,7 +136,7 @@ def load_weights(model, path):
     """
     try:
         model.load_weights(path)
-    except MemoryError:
+    except NOT_DAMAGE:
         raise
     except Exception as error:  # another one for every kind of damage
         raise InputError(
@@ -155,7 +165,7 @@ def load_compact_weights(model, path):
         # Opened here, since NumPy leaves a damaged file open.
         with path.open("rb") as stream, np.load(stream) as file:
             values = {name: file[name] for name in file.files}
-    except MemoryError:
+    except NOT_DAMAGE:
         raise
     except Exception as error:  # another one for every kind of damage
         raise InputError(

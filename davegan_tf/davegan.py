@@ -65,6 +65,8 @@ class DAVEGAN(keras.Model):
         below 1. Not in the paper.
     translation_std : float ≥ 0
         Standard deviation of T's displacement as a fraction of the image side; 0 switches T off.
+    translate_encoded : bool
+        Whether what is encoded, and so reconstructed, is T(x, u) instead of x. Not in the paper.
     mean_transform, sigma_transform : str
         T_μ and T_σ, see :data:`davegan_tf.augmentation.MEAN_TRANSFORMS` and ``STD_TRANSFORMS``.
     prior, prior_draws : str, int
@@ -96,6 +98,7 @@ class DAVEGAN(keras.Model):
         lambda_independence=0.0,
         lambda_normality=0.0,
         translation_std=0.125,
+        translate_encoded=False,
         mean_transform="scale",
         sigma_transform="shift",
         prior="moments",
@@ -134,6 +137,7 @@ class DAVEGAN(keras.Model):
         self.translation_std_pixels = translation_std * image_size
         # Of a standard deviation of 0 every displacement is 0.
         self.translate = augmentation.translate if translation_std else lambda images, shift: images
+        self.translate_encoded = translate_encoded
         self.transform_mean = augmentation.MEAN_TRANSFORMS[mean_transform]
         self.transform_std = augmentation.STD_TRANSFORMS[sigma_transform]
         self.prior, self.prior_draws = prior, prior_draws
@@ -314,6 +318,9 @@ class DAVEGAN(keras.Model):
         """
         how = {"run": run, "training": batch_statistics}
         together = this_replica().together
+        real_shift, vae_shift, noise_shift = tf.unstack(draws.shifts)
+        if self.translate_encoded:
+            images = self.translate(images, vae_shift)
         z_mean, z_log_var = self.encoder.posterior(images, **how)
         posterior_std = tf.exp(0.5 * z_log_var)
         z_vae = z_mean + posterior_std * draws.posterior_noise
@@ -322,7 +329,6 @@ class DAVEGAN(keras.Model):
 
         # T commutes with the pixel-wise sigmoid, so the translated logits serve both D and L_Rec; the images are
         # translated by the same u for L_Rec, by their own for D.
-        real_shift, vae_shift, noise_shift = tf.unstack(draws.shifts)
         logits = self.translate(decoded, tf.concat([vae_shift, noise_shift], axis=0))
         vae_logits, _ = tf.split(logits, 2)
         judged = tf.concat(

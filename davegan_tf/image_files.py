@@ -98,11 +98,6 @@ def _read_npy(path: Path) -> np.ndarray:
                 "save a plain integer array of shape (height, width) with numpy.save."
             ) from None
         raise _damaged(path, error) from None
-    if array.dtype.kind not in "buif":
-        raise InputError(
-            f"{path} holds values of type {array.dtype}; give an array of integers, real numbers "
-            "or booleans of shape (height, width)."
-        )
     return array
 
 
@@ -208,6 +203,11 @@ def _to_grey(image: GreyImage, path: Path) -> GreyImage:
     Channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
     """
     array, notes = image.values, list(image.notes)
+    if array.dtype.kind not in "buif":
+        raise InputError(
+            f"{path} holds values of type {array.dtype}; give an array of integers, real numbers "
+            "or booleans of shape (height, width)."
+        )
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[-1] in (1, 2, 3, 4)):

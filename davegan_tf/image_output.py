@@ -31,7 +31,7 @@ _CENTIMETRES = {
 }
 
 
-def check_output(path, count=1, pixel_size=None, unit=None):
+def check_output(path, count=1, pixel_size=None, unit=None, fewer=False):
     """Raise InputError now if :func:`write_labels` could not write to ``path`` later.
 
     Parameters
@@ -41,6 +41,8 @@ def check_output(path, count=1, pixel_size=None, unit=None):
         How many images there will be.
     pixel_size, unit : optional
         As of :func:`write_labels`.
+    fewer : bool
+        Whether there may be fewer in the end.
     """
     if path.suffix.lower() in SUFFIXES:
         if path.is_dir():
@@ -53,7 +55,7 @@ def check_output(path, count=1, pixel_size=None, unit=None):
     else:
         check_new_folder(path)
     if path.suffix.lower() == ".vti":
-        check_series(path, count)
+        check_series(path, count, fewer)
     elif path.suffix.lower() in HOLD_PIXEL_SIZE:
         _resolution(path, pixel_size, unit)
     check_writable(path)

@@ -121,7 +121,7 @@ def _shares_between_halves(real, seed):
                 for half in (seen, unseen)
             )
             own = _relative_distances(seen.crops, seen, seen.places)
-            if len(own):
+            if np.any(own > 0):
                 others = _relative_distances(unseen.crops, seen)
                 yield similarity.memorisation(others, own)["share"]
 
@@ -131,7 +131,8 @@ class Copies:
 
     One hundredth of the crops that set the threshold are nearer than it; of pieces of the material from elsewhere more,
     since no two parts of a micrograph are quite alike. The floor is what that gives: the share for crops of one half
-    against the other, mean of the four ways to halve the micrograph along its sides, and one hundredth at least.
+    against the other, mean of the four ways to halve the training data along its sides, one hundredth and one sample
+    at least.
 
     ``mirrored`` is the share once all samples are mirrored, left to right. A copy is one no more, while the structure
     stays (but for a slant): what is near then, too, is near because the structure is simple.
@@ -143,31 +144,32 @@ class Copies:
         self.noise = _relative_distances(noise[:NOISE_SEARCHED], real)
         # What was held out has no pixel of the training data.
         self.crops = _relative_distances(real.crops, real, None if real.held_out else real.places)
-        shares = [] if real.held_out else list(_shares_between_halves(real, seed))
-        self.floors = shares or [MEMORISED_FLOOR]
+        self.floors = list(_shares_between_halves(real, seed))
 
     def record(self, rng):
-        if not len(self.crops):
-            return records.undefined()
+        """The memorised share: none where all crops repeat, without a floor where no half can be searched."""
         distances = self.of_samples.nearest.relative
         summary = similarity.memorisation(distances, self.crops)
-        threshold, value = summary.pop("threshold"), summary.pop("share")
-        floor = max(MEMORISED_FLOOR, float(np.mean(self.floors)))
+        threshold, value = summary["threshold"], summary.pop("share")
+        if threshold is None:
+            return records.undefined() | summary
         noise = similarity.memorised_share(self.noise, threshold)
+        mirrored = similarity.memorised_share(self.mirrored, threshold)
+        record = (
+            records.undefined() | {"value": value, "noise": noise, "mirrored": mirrored} | summary
+        )
+        if not self.floors:
+            return record
+        floor = max(MEMORISED_FLOOR, 1 / len(distances), float(np.mean(self.floors)))
         draws = rng.integers(0, len(distances), (scorecard.RESAMPLINGS, len(distances)))
-        record = records.against(value, floor, np.std(self.floors), noise)
+        record |= records.against(value, floor, np.std(self.floors), noise)
         # Where material from elsewhere lies so near, nothing could fail, not even copies.
         if scorecard.LIMIT * floor >= 1:
             record["passed"] = None
         return record | {
-            "value": value,
-            "noise": noise,
             "interval": scorecard.interval(
                 similarity.memorised_share(distances[draw], threshold) / floor for draw in draws
-            ),
-            "threshold": threshold,
-            "mirrored": similarity.memorised_share(self.mirrored, threshold),
-            **summary,
+            )
         }
 
     def nearest(self, count):

@@ -3,10 +3,11 @@
 ``runs/<name>/`` holds ``config.yaml`` (fully resolved), ``manifest.json`` (what made the run: package versions,
 seed, data, machine, wall time), ``history.csv`` (one row per chunk of steps), ``checkpoints/``,
 ``model.weights.h5`` (the finished model; in a packaged one ``weights.npz``), ``evaluation.json``, ``report.html`` and
-``figures/``. No TensorFlow is imported here.
+``figures/``. What else lies there is the user's. No TensorFlow is imported here.
 """
 
 import contextlib
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -29,6 +30,20 @@ FREE_TO_CHANGE = (
     "training.evaluate_every",
     "training.checkpoint_every",
     "training.checkpoints_kept",
+)
+# What `train`, `evaluate` and `study` write, and what a new run replaces.
+WRITTEN = (
+    "config.yaml",
+    "history.csv",
+    "checkpoints",
+    "model.weights.h5",
+    "weights.npz",
+    "evaluation.json",
+    "evaluation_holdout.json",
+    "report.html",
+    "report_holdout.html",
+    "study.json",
+    "figures",
 )
 # Without these the files are of something else, or damaged.
 MANIFEST_KEYS = ("data.name", "data.digest", "data.n_phases", "data.shape", "data.stands_in_for")
@@ -144,8 +159,8 @@ class RunFolder:
         return [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
 
     def _hardly_begun(self):
-        """Whether `create` was killed in the middle: there is nothing but the manifest."""
-        if self._entries() != [self.manifest]:
+        """Whether `create` was killed in the middle: nothing of a run is here but the manifest."""
+        if not self.manifest.is_file() or any(entry.name in WRITTEN for entry in self._entries()):
             return False
         try:
             _read_record(self.manifest, MANIFEST_KEYS, "")
@@ -172,11 +187,19 @@ class RunFolder:
     def create(self, config, manifest, *, overwrite=False):
         """Start a new run here; raises as :meth:`check_free` does.
 
-        Whenever it is killed, what is left is a run, or nothing but a manifest, which the next one may replace.
+        Of a run that is replaced everything goes that commands wrote, and nothing else. Whenever it is killed, what is
+        left is a run, or of one nothing but a manifest, which the next one may replace.
+
+        Parameters
+        ----------
+        config : davegan_tf.config.Config
+        manifest : dict
+            JSON-ready.
+        overwrite : bool
         """
         self.check_free(overwrite=overwrite)
-        last = (self.config, self.manifest)
-        for entry in [*(entry for entry in self._entries() if entry not in last), self.config]:
+        # Without its config it is no run: this goes last.
+        for entry in [self.path / name for name in reversed(WRITTEN)]:
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
@@ -211,13 +234,15 @@ class RunFolder:
         from davegan_tf.micrographs import load_from_config
 
         config = self.read_config() if config is None else config
-        if self.read_manifest()["data"]["stands_in_for"] is None:
-            # Nothing can stand in for it now.
-            data = config.data.model_copy(update={"offline_fallback": None})
-            config = config.model_copy(update={"data": data})
-        micrograph = load_from_config(config)
+        known = self.read_manifest()["data"]
+        # Nothing stands in for it now, and what stood in then is always at hand.
+        changes = {"offline_fallback": None}
+        if known["stands_in_for"]:
+            changes |= {"source": known["name"], "threshold": None, "phases": None}
+        data = config.data.model_copy(update=changes)
+        micrograph = load_from_config(config.model_copy(update={"data": data}))
         self.check_data(micrograph)
-        return micrograph
+        return dataclasses.replace(micrograph, fallback_for=known["stands_in_for"])
 
     def check_same(self, config):
         """Raise InputError if ``config`` would compute other steps than the run's own configuration."""

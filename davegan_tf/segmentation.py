@@ -136,6 +136,11 @@ def segment(
         kind = "Otsu" if phases == 2 else "multi-Otsu"
         listed = ", ".join(_number(cut) for cut in cuts)
         phrase = f"grey image parted by {kind} at {listed}"
+    elif phases is not None:
+        raise InputError(
+            f"{where} has {len(distinct)} different values, which cannot be parted into data.phases {phases}; give a "
+            f"number from 2 to {len(distinct)}."
+        )
     else:
         kind = (
             "a lossily compressed image, whose values are not labels," if lossy else "a grey image"

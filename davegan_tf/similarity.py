@@ -268,11 +268,14 @@ def memorisation(generated_distances: Floats, real_distances: Floats) -> dict[st
     """Are samples nearer to the training data than disjoint pieces of it are to each other?
 
     Of (n,) and (m,) distances of :func:`nearest_places`, relative or not, the real crops' with
-    ``exclude``, NaN left out: ``share`` of samples below ``threshold``, the crops' 1st percentile
-    (fresh material: 1 to 6 %, relative 1 to 3 %); ``mean``, ``smallest`` of both. None: no crops.
+    ``exclude``, NaN left out: ``share`` of samples below ``threshold``, the 1st percentile of the crops
+    that do not repeat exactly (fresh material: 1 to 6 %, relative 1 to 3 %); ``mean``, ``smallest`` of
+    both. None: no crops; no share and threshold either where all crops repeat, as a checkerboard's do.
     """
     real = real_distances[~np.isnan(real_distances)]
-    threshold = float(np.percentile(real, 1)) if real.size else None
+    # Pieces of one phase alone, or of a periodic part, would make it 0, which not even copies are below.
+    distinct = real[real > 0]
+    threshold = float(np.percentile(distinct, 1)) if distinct.size else None
     return {
         "share": None if threshold is None else memorised_share(generated_distances, threshold),
         "threshold": threshold,

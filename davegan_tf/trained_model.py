@@ -224,7 +224,7 @@ class TrainedModel:
         (len(dimensions), steps, side, side) uint8
         """
         _check_whole("steps", steps, 2)
-        _check_number("limit", limit)
+        limit = _number("limit", limit)
         if dimensions is not None:
             dimensions = np.atleast_1d(dimensions)
             for dimension in dimensions:
@@ -273,8 +273,8 @@ class TrainedModel:
         if not targets:
             raise InputError(f"find needs a property with its value; there are {', '.join(known)}.")
         properties.check_names(list(targets), self.n_phases)
+        targets = {name: _number(name, value) for name, value in targets.items()}
         for name, value in targets.items():
-            _check_number(name, value)
             properties.check_value(name, value)
         fitted = linkage.linkage(self.keras_model, self.n_phases, list(targets), seed=seed)
         return linkage.find(self.keras_model, self.n_phases, fitted, targets, count, seed)
@@ -307,6 +307,8 @@ class TrainedModel:
         _check_whole("count", count, 2)
         _check_whole("seed", seed, 0, LARGEST_SEED)
         _check_filter(filter_size)
+        # They stand in the result, where NumPy's whole numbers would be no JSON.
+        count, seed, filter_size = map(operator.index, (count, seed, filter_size))
         micrograph = measured.micrograph_of(self.folder, holdout, "holdout=True")
         return measured.measure(self, micrograph, count, seed, holdout, filter_size).result
 
@@ -358,9 +360,14 @@ def _as_stack(images):
     return images.reshape(-1, *images.shape[-2:])
 
 
-def _check_number(name, value):
+def _number(name, value):
+    """A real number of any kind as a float."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"{name} is {value!r}; expected a number.")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{name} is too large; expected a number that a float can hold.") from None
 
 
 def _check_filter(size):

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import shutil
 import time
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Outcome:
     total_steps: int
     signal: int | None  # the signal that stopped it early, in this or another of its processes
     seconds: float  # wall time of this process's part
+    began_at: int  # the step that this process's part began at
 
 
 def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=None, observers=()):
@@ -88,14 +90,20 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
                 run.check_free(overwrite=overwrite)
                 if log_folder is not None:
                     run.check_log(Path(log_folder))
-                    # TensorBoard would draw the replaced run's curves beneath the new ones.
-                    for events in Path(log_folder).glob("events.out.tfevents.*"):
-                        events.unlink()
+                    _clear_log(Path(log_folder))
                 run.create(config, describe_run(config, micrograph), overwrite=overwrite)
 
         distribution.on_chief(take_folder)
         session = _Session(config, micrograph, run, log_folder, observers, distribution)
         return session.run(stop)
+
+
+def _clear_log(log):
+    """Remove the log of the run that is replaced, and its `embed`, which TensorBoard would show as the new one's."""
+    for events in log.glob("events.out.tfevents.*"):
+        events.unlink()
+    if (log / "projector" / "projector_config.pbtxt").is_file():
+        shutil.rmtree(log / "projector")
 
 
 class _Session:
@@ -118,14 +126,15 @@ class _Session:
         started = time.monotonic()
         on_chief = self.distribution.on_chief
         step, damaged = on_chief(self._restore) or (0, [])
-        step = self.distribution.agree(step)
+        step = began_at = self.distribution.agree(step)
         self.distribution.spread(self.checkpoints.variables.values())
         with contextlib.ExitStack() as opened:
             observers = on_chief(lambda: self._open(step, damaged, opened, started)) or []
             step, signal = self._loop(step, stop, observers)
         if step == self.schedule.total:
             on_chief(lambda: self._finish(step))
-        return Outcome(step, self.schedule.total, signal or None, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return Outcome(step, self.schedule.total, signal or None, seconds, began_at)
 
     def _open(self, step, damaged, opened, started):
         """Open what is written during the loop, and have it closed with ``opened``; all observers."""

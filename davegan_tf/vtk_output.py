@@ -103,8 +103,11 @@ def write_vti(path, labels, pixel_size=None, unit=None):
     return paths
 
 
-def check_series(path, count):
-    """Raise InputError if a file of the series can't be written, or ParaView would take others for a part of it."""
+def check_series(path, count, fewer=False):
+    """Raise InputError if a file of the series can't be written, or ParaView would take others for a part of it.
+
+    With ``fewer`` there may be fewer images than ``count`` in the end.
+    """
     paths = _series(path, count)
     for each in paths:
         if each.is_dir():
@@ -112,10 +115,11 @@ def check_series(path, count):
     if count > 1 and path.parent.is_dir():
         name = re.compile(rf"{re.escape(path.stem)}_\d+{re.escape(path.suffix)}")
         found = sorted(each for each in path.parent.iterdir() if name.fullmatch(each.name))
-        others = [each for each in found if each not in paths]
+        others = [each for each in found if each not in (paths[:1] if fewer else paths)]
         if others:
+            several = f"{'up to ' if fewer else ''}{count} images"
             raise InputError(
-                f"--out {path}: {others[0]} would pass for a part of this series of {count} images"
+                f"--out {path}: {others[0]} would pass for a part of this series of {several}"
                 f" ({paths[0].name} … {paths[-1].name}); delete it or choose another name."
             )
 

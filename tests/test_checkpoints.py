@@ -124,6 +124,29 @@ def test_one_of_another_model_is_damage(saved, model):
     assert_equal(values(model), contents[100])
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.EIO, "Input/output error"),
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        tf.errors.PermissionDeniedError(None, None, "ckpt-100.index; Permission denied"),
+    ],
+)
+def test_want_of_memory_or_permission_is_no_damage(error, saved, tmp_path, model, monkeypatch):
+    def fail(*arguments, **options):
+        raise error
+
+    checkpoints, _ = saved
+    monkeypatch.setattr(tf.train.Checkpoint, "read", fail)
+    with pytest.raises(type(error)):
+        checkpoints.restore_newest()
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        monkeypatch.setattr(model, "load_weights", fail)
+        with pytest.raises(type(error)):
+            load_weights(model, tmp_path / "model.weights.h5")
+
+
 def test_all_damaged_or_none_there(saved, tmp_path, model):
     checkpoints, _ = saved
     for index in checkpoints.folder.glob("*.index"):

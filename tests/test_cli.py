@@ -238,7 +238,22 @@ def test_too_little_memory(command, capsys):
     assert main(["fake"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: There is not enough memory (Unable to allocate 728. TiB")
-    assert error.endswith("ask for smaller or fewer images.\n") and error.count("\n") == 1
+    assert "; ask for smaller or fewer images, or for a smaller training.batch_size" in error
+    assert error.endswith("data.image_size in training.\n") and error.count("\n") == 1
+
+
+def test_too_little_memory_of_a_graphics_card(command, capsys):
+    class ResourceExhaustedError(Exception):
+        pass
+
+    # What a process that has TensorFlow would be given, without the seconds of its import.
+    ResourceExhaustedError.__module__ = "tensorflow.python.framework.errors_impl"
+    command(failing(ResourceExhaustedError("OOM when allocating tensor with shape[512,256]")))
+    assert main(["fake"]) == 2
+    assert capsys.readouterr().err.startswith("Error: There is not enough memory; ask for smaller")
+    command(failing(ResourceExhaustedError("/root/x.data; No space left on device")))
+    assert main(["fake"]) == 2
+    assert capsys.readouterr().err.startswith("Error: The disk is full")
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])

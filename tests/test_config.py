@@ -130,7 +130,10 @@ def test_override_may_supply_what_the_file_lacks():
         ("model.beta=big", ["--set model.beta=big:", "a number of at least 0", '"big"']),
         ("seed=", ["--set seed=:", "seed must be a whole number", "null"]),
         ("seed=[", ["--set seed=[:", "not valid YAML"]),
-        ("training.batch_size=1", ["steel.yaml with --set training.batch_size=1:", "at least 2"]),
+        (
+            "model.lambda_statistics=5",
+            ["steel.yaml with --set model.lambda_statistics=5:", "match_statistics_after must be"],
+        ),
     ],
 )
 def test_bad_override(override, words):
@@ -161,7 +164,7 @@ def test_misspelt_key_names_the_nearest(text, key, meant):
 def test_unknown_key_without_a_near_one_lists_the_valid_ones():
     message = complaint(SOURCE + "augmentation: {qqq: 1}")
     assert "unknown key augmentation.qqq; the valid keys of augmentation are" in message
-    assert "translation_std, mean_transform" in message
+    assert "translation_std, translate_encoded, mean_transform" in message
 
 
 def test_misspelt_source_is_one_mistake_not_two():
@@ -209,6 +212,7 @@ NUMBER = "must be a number of at least 0, not"
         ("model", "batch_norm_momentum: 0", "a number above 0 and below 1, not 0"),
         ("model", "normalization: layer", 'must be one of batch, renorm, not "layer"'),
         ("training", "recalibrate: 3", "must be true or false, not 3"),
+        ("training", "batch_size: 1", "a whole number of at least 2, not 1"),
         ("training", "threads: 0", "a whole number of at least 1 or null (none), not 0"),
         ("training", "encoder_learning_rate: 0", "must be a number above 0, not 0"),
         ("augmentation", "translation_std: 1.1", "must be a number from 0 to 1, not 1.1"),
@@ -273,19 +277,15 @@ def test_generated_micrograph_is_at_least_an_image():
     assert "data.micrograph_size must be at least data.image_size (128), not 100" in message
 
 
-def test_batch_normalization_needs_two_images():
-    message = complaint(SOURCE + "training: {batch_size: 1}")
-    assert "training.batch_size must be at least 2 with model.normalization batch" in message
-    renorm = load(SOURCE, "training.batch_size=1", "model.normalization=renorm")
-    assert renorm.training.batch_size == 1
-
-
-@pytest.mark.parametrize("name", ["lambda_statistics", "lambda_independence", "lambda_normality"])
-def test_what_compares_images_of_a_batch_needs_two(name):
-    keys = ("model.normalization=renorm", "training.match_statistics_after=0", f"model.{name}=5")
-    message = complaint(SOURCE, "training.batch_size=1", *keys)
-    assert f"training.batch_size must be at least 2 with model.{name}" in message
-    assert load(SOURCE, "training.batch_size=2", *keys).training.batch_size == 2
+def test_without_translation_nothing_is_translated_for_the_encoder():
+    message = complaint(
+        SOURCE, "augmentation.translation_std=0", "augmentation.translate_encoded=true"
+    )
+    assert (
+        "augmentation.translate_encoded must be false with augmentation.translation_std 0"
+        in message
+    )
+    assert load(SOURCE, "augmentation.translate_encoded=true").augmentation.translate_encoded
 
 
 @pytest.mark.parametrize("key", ["model.lambda_statistics", "model.lambda_independence"])

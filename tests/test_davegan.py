@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from davegan_tf import set_losses
+from davegan_tf import augmentation, set_losses
 from davegan_tf.davegan import DAVEGAN, LOGS
 
 NETWORKS = ("encoder", "generator", "discriminator")
@@ -274,6 +274,15 @@ def test_reconstruction_does_not_depend_on_the_translation(channels):
     assert far["reconstruction_loss"] == pytest.approx(still["reconstruction_loss"], rel=1e-6)
     assert far["kl_loss"] == still["kl_loss"]
     assert far["probability_real"] != still["probability_real"]
+
+
+def test_what_is_encoded_is_translated_where_asked_for(images):
+    draws = make().draw(tf.constant(0, tf.int64), BATCH)
+    moved = augmentation.translate(images, draws.shifts[1])
+    other = make_images(seed=7)
+    found = forward(make(translate_encoded=True), images, real_images=other)
+    assert found == forward(make(), moved, real_images=other)
+    assert found["kl_loss"] != forward(make(), images, real_images=other)["kl_loss"]
 
 
 def test_z_vae_comes_from_the_unaugmented_mean_and_std(images):
@@ -674,6 +683,7 @@ def test_config_round_trip():
         "lambda_noise": 0.25,
         "lambda_rec": 1e-3,
         "translation_std": 0.5,
+        "translate_encoded": True,
         "mean_transform": "shift",
         "sigma_transform": "none",
         "prior": "fixed",

@@ -203,6 +203,39 @@ def test_copies_never_pass_where_the_micrograph_is_too_small_to_tell_them():
         assert record["passed"] is None
 
 
+def test_copies_never_pass_where_much_of_the_material_repeats(micrograph):
+    # One phase alone in more than half of it: many real crops have an equal elsewhere.
+    coarse = micrograph.copy()
+    coarse[:, :, : 5 * SIDE] = 0
+    copies = cut(coarse, tile_positions(coarse.shape, SIDE), SIDE)
+    copies = copies[copies.any(axis=(1, 2))]
+    record = run(coarse, generated=copies)["samples"]["memorisation"]
+    assert record["smallest_real_crops"] == 0 < record["threshold"]
+    assert record["value"] == 1
+    assert record["passed"] is not True
+    # All of it repeats: no verdict.
+    board = (np.indices((256, 256)) // 4).sum(axis=0).astype(np.uint8)[np.newaxis] % 2
+    record = run(board, generated=tiles(board)[:8])["samples"]["memorisation"]
+    assert record["value"] is record["floor"] is record["passed"] is None
+
+
+def test_the_floor_of_memorisation_is_that_of_the_training_data_with_a_holdout_too(micrograph):
+    training, held_out = np.split(micrograph, [192], axis=1)
+    alone = run(training, generated=crops(training))
+    apart = run(training, crops(training), tiles(held_out), reference=held_out)
+    floors = [each["samples"]["memorisation"]["floor"] for each in (alone, apart)]
+    assert floors[0] == floors[1]
+    assert floors[1]["std"] > 0
+
+
+def test_one_near_sample_of_a_few_does_not_fail_memorisation(micrograph, new_material):
+    one = np.concatenate([tiles(micrograph)[:1], new_material[:15]])
+    two = np.concatenate([tiles(micrograph)[:5], new_material[:11]])
+    records = [run(micrograph, generated=each)["samples"]["memorisation"] for each in (one, two)]
+    assert [record["passed"] for record in records] == [True, False]
+    assert records[0]["value"] >= 1 / 16
+
+
 def test_turned_copies_fail_memorisation_of_a_model_that_was_shown_turned_crops(micrograph):
     copies = tiles(micrograph)[:SAMPLES]
     copies[::2] = copies[::2, ::-1, ::-1]

@@ -93,6 +93,14 @@ def test_a_grey_level_or_colour_that_is_transparent_is_an_alpha_that_varies(
     refused(tmp_path / "a.png", "alpha channel that varies")
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_complex_numbers_are_refused(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    write(path, np.fft.fft2(GREY8).astype(np.complex64))
+    with pytest.raises(InputError, match=r"holds values of type complex64; give an array of int"):
+        read_image(path)
+
+
 def test_too_little_memory_is_no_damage(tmp_path, monkeypatch):
     def full(*_, **__):
         raise MemoryError("Unable to allocate 1 TiB")

@@ -111,6 +111,7 @@ def test_the_pytorch_step_is_ours(case):
         "model.lambda_normality=2000",
         "model.encoder_output_activation=linear",
         "model.discriminator_width=2",
+        "augmentation.translate_encoded=true",
     ],
 )
 def test_a_step_that_it_does_not_have_is_refused(override):

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -12,10 +13,12 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import pytest
 from conftest import settings
 
 from cli.main import main
+from cli.reproduce import _betas
 from cli.result_pages import commands, ellipses_commands
 from cli.running import _stopped_by_signals
 from davegan_tf import (
@@ -28,6 +31,7 @@ from davegan_tf import (
     table4,
     tensorflow_setup,
 )
+from davegan_tf.beta_study import Point
 from davegan_tf.config import load_config
 from davegan_tf.errors import InputError
 from davegan_tf.reproduction import Job, JobFailed, run_all
@@ -332,6 +336,27 @@ def test_what_a_table_is_about_is_not_changed(command, override, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("content", ["<<<<<<< HEAD\n{}", "[]"])
+@pytest.mark.parametrize("name", ["table4", "ablation"])
+def test_damaged_results_are_told_of_before_anything_is_trained(
+    name, content, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{name}.json").write_text(content)
+    assert main(["reproduce", name, "--out", "."]) == 2
+    assert capsys.readouterr().err.startswith(f"Error: {name}.json: ")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.json"]
+
+
+def test_one_beta_has_one_name(tmp_path):
+    assert _betas(None, None, "1E1, 1.0,1,1e-05,0.5") == ["10", "1", "0.00001", "0.5"]
+    point = Point("0.00001", 8, 0)
+    assert re.fullmatch(r"beta=0\.00001-epochs=8-0", point.job().name)
+    for wrong in ("0", "-1", "x", "inf", "nan", ""):
+        with pytest.raises(click.BadParameter, match="no list of β"):
+            _betas(None, None, wrong)
+
+
 def test_mistakes_are_refused_at_once(tmp_path, davegan, no_tensorflow):
     arguments = ("reproduce", "table4", "--set", "model.beat=1")
     done = davegan(*arguments, cwd=tmp_path, env=no_tensorflow)
@@ -461,6 +486,8 @@ def test_ablation_page_has_medians_and_ranges(result):
         for seed, error in enumerate(errors):
             results[str(seed)] = good(copy.deepcopy(result))
             results[str(seed)]["reconstructions"]["E_rec"]["value"] = error
+            # Of a checkerboard there is none.
+            results[str(seed)]["samples"]["memorisation"]["value"] = 0.125
         return results
 
     table = {"alloy": {"base": seeds(1e-3, 5e-3, 2e-3), "narrow": seeds(4e-2)}}
@@ -469,7 +496,7 @@ def test_ablation_page_has_medians_and_ranges(result):
     assert "| our settings |  | 3 | 2.0e-03 (1.0e-03 … 5.0e-03) |" in page
     row = next(line for line in page.splitlines() if line.startswith("| D as in the layer tables"))
     assert "`model.discriminator_width=1` | 1 | 4.0e-02 |" in row
-    assert "∞" in row and "–" not in row
+    assert "∞" in row and "–" not in row and "| 0.125 |" in row
     # Undefined, as of a micrograph of one tile, is no infinity.
     table["alloy"]["narrow"]["0"]["samples"]["euler_number"]["floor"] = None
     table["alloy"]["narrow"]["0"]["samples"]["diversity"] |= {"value": None, "floor": None}
@@ -477,6 +504,11 @@ def test_ablation_page_has_medians_and_ranges(result):
     row = next(line for line in page.splitlines() if line.startswith("| D as in the layer tables"))
     assert row.count("–") == 2
     assert "+0.005" in page
+    # Of three phases what is too much of one is lacking of the others.
+    three = table["alloy"]["narrow"]["0"]
+    three["true_volume_fraction"] = {"0": 0.5, "1": 0.3, "2": 0.2}
+    three["samples"]["volume_fraction"]["images"] = {"0": 0.44, "1": 0.34, "2": 0.22}
+    assert "| -0.060 |" in ablation.document(table, "the command")
 
 
 @pytest.mark.slow

@@ -79,6 +79,10 @@ def test_nothing_stands_in_for_what_it_was_trained_on(tmp_path, monkeypatch):
     data = {**MANIFEST["data"], "digest": stand_in.digest, "stands_in_for": "alloy"}
     folder.write_manifest(data=data)
     assert folder.load_micrograph().fallback_for == "alloy"
+    # Also once the micrograph is there again.
+    monkeypatch.undo()
+    found = folder.load_micrograph()
+    assert (found.name, found.fallback_for, found.digest) == ("grains", "alloy", stand_in.digest)
 
 
 def test_require(tmp_path, run):
@@ -132,12 +136,20 @@ def test_overwrite_clears_the_old_run(run, config, tmp_path):
         file.write_text("old")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    (run.path / "elsewhere").symlink_to(scratch)
+    (run.path / "figures").symlink_to(scratch)
+    # The user's: a micrograph, and a run within the run.
+    mine = run.path / "mine.png"
+    mine.write_text("precious")
+    other = RunFolder(run.path / "variant")
+    other.create(config, MANIFEST)
     run.create(config, {**MANIFEST, "seed": 1}, overwrite=True)
     assert {path.name for path in run.path.iterdir()} - {".lock"} == {
         "config.yaml",
         "manifest.json",
+        "mine.png",
+        "variant",
     }
+    assert mine.read_text() == "precious" and other.holds_a_run
     assert run.read_manifest() == {**MANIFEST, "seed": 1}
     assert scratch.is_dir()
 
@@ -149,6 +161,8 @@ def test_a_start_that_is_killed_leaves_what_can_be_started(
 ):
     again = run if overwrite else RunFolder(tmp_path / "new")
     again.path.mkdir(exist_ok=True)
+    if overwrite:
+        (run.path / "mine.png").write_text("precious")
     writes = []
 
     def dies(path, text):

@@ -380,20 +380,23 @@ def test_nearest_pairs_are_sorted_and_never_nan():
 
 
 def test_memorised_is_what_is_nearer_than_all_but_one_percent_of_real_crops():
-    real = np.append(np.arange(101) / 100, np.nan)
-    result = similarity.memorisation(np.array([0.0, 0.005, 0.01, 0.6]), real)
+    # The one that repeats exactly is left out.
+    real = np.append(np.arange(102) / 100, np.nan)
+    result = similarity.memorisation(np.array([0.0, 0.005, 0.02, 0.6]), real)
     assert result == pytest.approx(
         {
             "share": 0.5,
-            "threshold": 0.01,
-            "mean": 0.615 / 4,
+            "threshold": 0.02,
+            "mean": 0.625 / 4,
             "smallest": 0.0,
-            "mean_real_crops": 0.5,
+            "mean_real_crops": 0.505,
             "smallest_real_crops": 0.0,
         }
     )
-    # In a periodic material pieces repeat: a sample like all of them is no copy of one.
-    assert similarity.memorisation(np.zeros(3), np.zeros(5))["share"] == 0
+    # Where all pieces repeat nothing is a copy of one; where some do, copies of the others are.
+    periodic = similarity.memorisation(np.zeros(3), np.zeros(5))
+    assert periodic["share"] is periodic["threshold"] is None and periodic["smallest"] == 0
+    assert similarity.memorisation(np.zeros(3), np.array([0, 0, 0.3, 0.4]))["share"] == 1
     nothing = similarity.memorisation(np.array([0.2]), np.array([np.nan]))
     assert nothing["mean"] == 0.2 and nothing["share"] is nothing["threshold"] is None
 

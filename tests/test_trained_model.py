@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -204,6 +205,7 @@ def test_a_traversal_varies_one_dimension_and_keeps_the_others(alloy):
     z[2] = 2
     np.testing.assert_array_equal(plot[1, 4], alloy.decode(z))
     np.testing.assert_array_equal(alloy.traverse(5, 7, 2, 5), plot[:1])
+    np.testing.assert_array_equal(alloy.traverse(5, 7, Fraction(2), 5), plot[:1])
     assert alloy.traverse(np.zeros(LATENT), steps=2).shape == (LATENT, 2, SIDE, SIDE)
 
 
@@ -213,7 +215,8 @@ def test_structures_with_given_properties(alloy, monkeypatch):
         monkeypatch.setattr(linkage, name, value)
     targets = {"anisotropy": 0.1, "volume_fraction": 0.88}
     with threadpool_limits(1):
-        found = alloy.find(count=3, seed=4, **targets)
+        exact = {"anisotropy": Fraction(1, 10), "volume_fraction": Fraction(22, 25)}
+        found = alloy.find(count=3, seed=4, **exact)
         fitted = linkage.linkage(alloy.keras_model, 2, list(targets), seed=4)
         expected = linkage.find(alloy.keras_model, 2, fitted, targets, 3, 4)
     for one, other in zip(found, expected, strict=True):
@@ -230,7 +233,8 @@ def test_the_scorecard_is_that_of_the_command(tmp_path):
     path = run_folder(tmp_path / "board", holdout="0.25")
     arguments = ["--count", "4", "--seed", "3", "--holdout", "--filter", "3"]
     assert main(["evaluate", str(path), *arguments]) == 0
-    result = davegan_tf.load(path).evaluate(4, seed=3, holdout=True, filter_size=3)
+    whole = np.int64([4, 3, 3])
+    result = davegan_tf.load(path).evaluate(whole[0], whole[1], holdout=True, filter_size=whole[2])
     assert json.loads(json.dumps(result)) == json.loads(
         (path / "evaluation_holdout.json").read_text("utf-8")
     )
@@ -336,6 +340,10 @@ REFUSALS = {
     ),
     "per cent": (lambda model: model.find(volume_fraction=25), "volume_fraction=25 can't be; exp"),
     "not a number": (lambda model: model.find(anisotropy=float("nan")), "a number from -1 to 1"),
+    "no float": (
+        lambda model: model.find(volume_fraction=10**400),
+        "is too large; expected a numb",
+    ),
     "none found": (lambda model: model.find(count=0, anisotropy=0), "from 1 to 2048"),
     "one sample": (lambda model: model.evaluate(1), "count is 1; expected a whole number of at"),
 }

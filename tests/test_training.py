@@ -272,7 +272,8 @@ def checkpoint_steps(run):
 def test_a_killed_run_resumed_ends_with_the_same_bits(interrupted, grains):
     code, out, err = interrupted["end"]
     assert code == 0, err
-    assert re.search(r"resumed at step \d+ of 60", out)
+    resumed = int(re.search(r"resumed at step (\d+) of 60", out)[1])
+    assert f"Trained {60 - resumed} steps (from step {resumed} to 60) in" in out
     assert interrupted["kill"][0] == -signal.SIGKILL
     assert interrupted["history_after_kill"][-1, 0] < 60
     assert interrupted["manifest_after_kill"]["wall_seconds"] > 0

@@ -181,6 +181,14 @@ def test_a_folder_in_the_way_is_told_beforehand(tmp_path):
         check_series(tmp_path / "a.vti", 2)
 
 
+def test_of_a_series_that_may_end_short_no_file_is_there(labels, tmp_path):
+    check_series(tmp_path / "a.vti", 3, fewer=True)
+    write_vti(tmp_path / "a.vti", np.stack([labels] * 3))
+    check_series(tmp_path / "a.vti", 3)
+    with pytest.raises(InputError, match=r"a_001\.vti would pass for .* of up to 3 images"):
+        check_series(tmp_path / "a.vti", 3, fewer=True)
+
+
 def test_a_failure_half_way_leaves_nothing(labels, tmp_path, monkeypatch, tree):
     write_vti(tmp_path / "a.vti", np.stack([labels] * 3))
     before, texts = tree(tmp_path), iter(["one", "two"])

@@ -20,12 +20,16 @@ function searchOn(began) {
   while (!search.done && performance.now() - began < FRAME) search.step();
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (search.done || (search.error < before && !still)) {
-    state.z.set(search.best);
-    changed();
+    showBest();
   }
   page.traversal.next = STEPS; // once, at the end
   at("found").textContent = `Searching: φ = ${search.found.toFixed(4)} …`;
   if (search.done) stopSearch();
+}
+
+function showBest() {
+  state.z.set(state.search.best);
+  changed();
 }
 
 function stopSearch() {
@@ -62,8 +66,10 @@ function wireFraction() {
 function wireFinding() {
   at("find").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (state.search) stopSearch();
-    else startSearch(at("near").checked);
+    if (state.search) {
+      showBest(); // without motion it is not shown yet
+      stopSearch();
+    } else startSearch(at("near").checked);
   });
   at("fraction-slider").addEventListener("input", () => {
     at("fraction").value = at("fraction-slider").value;
