@@ -37,11 +37,11 @@ class Fit:
         import tensorflow as tf
 
         from davegan_tf.building import build_model
-        from davegan_tf.dataset import encode_phases
-        from davegan_tf.training import training_tiles
+        from davegan_tf.dataset import encode_phases, tiles
 
-        tiles = encode_phases(training_tiles(config, micrograph), micrograph.n_phases)
-        data = tf.data.Dataset.from_tensor_slices(tiles).shuffle(len(tiles)).repeat()
+        labels = tiles(micrograph.images, config.data.image_size)
+        images = encode_phases(labels, micrograph.n_phases)
+        data = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images)).repeat()
         self.data = data.batch(config.training.batch_size, drop_remainder=True)
         self.model = build_model(config, micrograph.n_phases)
         self.about = {}

@@ -40,7 +40,6 @@ def program():
 def export(folder, name, overrides):
     """Write FOLDER: the steps of a config up to the first change of what a step computes."""
     from davegan_tf.config import dump_config, load_config
-    from davegan_tf.errors import InputError
     from davegan_tf.files import atomic_folder, check_new_folder, write_text
     from davegan_tf.micrographs import load_from_config
 
@@ -51,12 +50,26 @@ def export(folder, name, overrides):
     from davegan_tf.tensorflow_setup import start_tensorflow
 
     start_tensorflow(config.training.threads)
-    from davegan_tf.building import build_model
-    from davegan_tf.checkpoints import Checkpoints
-    from davegan_tf.chunk import Chunk
     from davegan_tf.schedule import Schedule
 
-    schedule, length = Schedule(config, micrograph), config.training.chunk_steps
+    schedule = Schedule(config, micrograph)
+    positions = _positions(schedule, config)
+    text, start, expected, about = _compiled(config, micrograph, schedule, positions[0])
+    with atomic_folder(folder) as new:
+        (new / "program.mlir.gz").write_bytes(gzip.compress(text.encode()))
+        np.savez_compressed(new / "start.npz", *start)
+        np.savez_compressed(new / "positions.npz", positions)
+        np.savez_compressed(new / "expected.npz", **expected)
+        write_text(new / "config.yaml", dump_config(config))
+        write_text(new / "program.json", json.dumps(about, indent=1) + "\n")
+    click.echo(f"wrote {folder}: {len(positions)} chunks of {config.training.chunk_steps} steps")
+
+
+def _positions(schedule, config):
+    """Where the images lie of all chunks up to the first change: (chunks, steps, encoded or real, batch, 3) int32."""
+    from davegan_tf.errors import InputError
+
+    length = config.training.chunk_steps
     ends = {
         "training.epochs": schedule.total,
         "training.freeze_statistics_after": schedule.frozen_from,
@@ -70,17 +83,21 @@ def export(folder, name, overrides):
             f"{first}: leaves {ends[first]} steps, less than one chunk of training.chunk_steps {length}; give more"
             " epochs."
         )
-    positions = np.stack(
-        [
-            each.positions(0, chunks * length)
-            for each in (schedule.positions, schedule.real_positions)
-        ],
-        axis=1,
-    ).reshape(chunks, length, 2, config.training.batch_size, 3)
+    sets = (schedule.positions, schedule.real_positions)
+    positions = np.stack([each.positions(0, chunks * length) for each in sets], axis=1)
+    return positions.reshape(chunks, length, 2, config.training.batch_size, 3)
+
+
+def _compiled(config, micrograph, schedule, positions):
+    """The program of a chunk as text, its arguments' values, those that the first chunk changes, and what is what."""
+    from davegan_tf.building import build_model
+    from davegan_tf.checkpoints import Checkpoints
+    from davegan_tf.chunk import Chunk
+
     model = build_model(config, micrograph.n_phases)
     chunk = Chunk(model, schedule.images, micrograph.n_phases, "xla")
-    arguments = chunk.arguments(positions[0, :, 0], positions[0, :, 1])
-    variables = Checkpoints(folder, model).variables
+    arguments = chunk.arguments(positions[:, 0], positions[:, 1])
+    variables = Checkpoints("", model).variables
     names = {id(variable.handle): name for name, variable in variables.items()}
     captured = chunk.function.get_concrete_function(*arguments).captured_inputs
     names = [names.get(id(each), DATA) for each in captured]
@@ -90,25 +107,18 @@ def export(folder, name, overrides):
     text = re.sub(r"\bmhlo\.copy\b", "stablehlo.optimization_barrier", text)
     logs = chunk.function(*arguments)
     after = {name: variables[name].numpy() for name in names if name != DATA}
-    changed = [
-        name
+    expected = {
+        name: after[name]
         for name, before in zip(names, start, strict=True)
         if name != DATA and not np.array_equal(before, after[name])
-    ]
+    }
     about = {
         "digest": micrograph.digest,
         "arguments": names,
-        "results": [*sorted(logs), *changed],
+        "results": [*sorted(logs), *expected],
         "logs": {name: logs[name].numpy().item() for name in sorted(logs)},
     }
-    with atomic_folder(folder) as new:
-        (new / "program.mlir.gz").write_bytes(gzip.compress(text.encode()))
-        np.savez_compressed(new / "start.npz", *start)
-        np.savez_compressed(new / "positions.npz", positions)
-        np.savez_compressed(new / "expected.npz", **{name: after[name] for name in changed})
-        write_text(new / "config.yaml", dump_config(config))
-        write_text(new / "program.json", json.dumps(about, indent=1) + "\n")
-    click.echo(f"wrote {folder}: {chunks} chunks of {length} steps")
+    return text, start, expected, about
 
 
 @program.command()

@@ -130,7 +130,7 @@ def _picture(images, n_phases: int, side: int, sampling: str, seed: int):
     remainder = dataset.tile_remainder(images.shape, side)
     n_tiles = len(dataset.tile_positions(images.shape, side))
     if sampling == "crops":
-        positions = dataset.BatchPositions(images.shape, side, "crops", 16, seed).positions(0, 1)[0]
+        positions = dataset.crop_positions(images.shape, side, 16, seed)
         images = dataset.cut(images, positions, side)
         remainder = (0, 0)
         shown = f"16 random crops of {side} × {side} pixels"

@@ -60,7 +60,6 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     start_tensorflow(config.training.threads)
     import json
 
-    from davegan_tf.evaluation import real_crops_and_noise
     from davegan_tf.evaluation_table import format_table
     from davegan_tf.files import write_text
     from davegan_tf.provenance import provenance
@@ -70,10 +69,7 @@ def evaluate(run, count, seed, holdout, out, filter_size):
     result = measured.result
     suffix = "_holdout" if holdout else ""
     path, page = out / f"evaluation{suffix}.json", out / f"report{suffix}.html"
-    reference = micrograph.held_out if holdout else micrograph.images
-    side, n_phases = config.data.image_size, micrograph.n_phases
     paper = provenance(config, folder.read_manifest()["data"]).paper
-    crops, noise = real_crops_and_noise(reference, side, count, n_phases, seed)
     write_report(
         page,
         result,
@@ -81,10 +77,10 @@ def evaluate(run, count, seed, holdout, out, filter_size):
             measured.tiles,
             measured.reconstructed,
             measured.generated,
-            crops,
-            noise,
+            measured.crops,
+            measured.noise,
             micrograph.images,
-            n_phases,
+            micrograph.n_phases,
             config.data.pixel_size,
             config.data.unit,
         ),

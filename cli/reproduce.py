@@ -200,7 +200,7 @@ def models(materials, runs, out):
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
     from davegan_tf.packaged import check_replaceable, package
-    from davegan_tf.reproduction import read_result
+    from davegan_tf.results import read_result
 
     chosen = {}
     for material in materials:
@@ -232,8 +232,8 @@ def _run(work, overrides, resume, runs, workers, count, out, write):
     from davegan_tf.config import load_config
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable
+    from davegan_tf.jobs import check_begun, of_different_data
     from davegan_tf.micrographs import load_from_config
-    from davegan_tf.reproduction import check_begun, of_different_data
 
     for override in overrides:
         key = override.partition("=")[0].strip()

@@ -85,7 +85,7 @@ def write_ablation(runs, count, out):
 
 def finished(runs, job, setting, material, count=None):
     """The jobs of the finished runs of a setting and a material, by seed; ``job`` makes one of these and a seed."""
-    from davegan_tf.reproduction import seeds_of
+    from davegan_tf.jobs import seeds_of
 
     jobs = [job(setting, material, seed) for seed in seeds_of(runs, f"{setting}-{material}")]
     return [each for each in jobs if each.finished(runs, count)]
@@ -93,7 +93,7 @@ def finished(runs, job, setting, material, count=None):
 
 def _merged(known, jobs, runs):
     """Seed (text) → result, ascending: what is known, replaced or joined by what these runs have."""
-    from davegan_tf.reproduction import read_result
+    from davegan_tf.results import read_result
 
     seeds = {int(seed): result for seed, result in known.items()}
     seeds |= {job.seed: read_result(job, runs) for job in jobs}

@@ -98,7 +98,7 @@ def run_jobs(work, runs, workers, count, ended):
 
     Parameters
     ----------
-    work : sequence of davegan_tf.reproduction.Job
+    work : sequence of davegan_tf.jobs.Job
     runs : Path
         Folder of the run folders.
     workers : int
@@ -113,7 +113,7 @@ def run_jobs(work, runs, workers, count, ended):
     list of str
         Names of the runs that failed; the command's exit code should then be 1.
     """
-    from davegan_tf.reproduction import run_all
+    from davegan_tf.jobs import run_all
 
     missing = [job for job in work if not job.finished(runs, count)]
     click.echo(f"{len(work)} runs, {len(work) - len(missing)} of them finished")

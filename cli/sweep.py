@@ -59,8 +59,9 @@ def sweep(config, vary, seeds, resume, jobs, count, overrides, runs, out):
     from davegan_tf import sweep as sweeps
     from davegan_tf.errors import InputError
     from davegan_tf.files import check_writable, write_text
+    from davegan_tf.jobs import of_different_data
     from davegan_tf.micrographs import load_from_config
-    from davegan_tf.reproduction import of_different_data, read_result
+    from davegan_tf.results import read_result
     from davegan_tf.run_folder import RunFolder
 
     plan = sweeps.plan(config, sweeps.parse_vary(vary), seeds, overrides)

@@ -148,16 +148,16 @@ def _draw(settings, micrograph, run):
     from davegan_tf import figures
     from davegan_tf.building import load_model
     from davegan_tf.curves import loss_curves
+    from davegan_tf.dataset import tiles
     from davegan_tf.inference import generate_labels, reconstruct_labels
-    from davegan_tf.training import training_tiles
 
     title = f"{micrograph.title}, seed {settings.seed}"
     model, step = load_model(run)
-    tiles = training_tiles(settings, micrograph)[:16]
+    originals = tiles(micrograph.images, settings.data.image_size)[:16]
     n_phases = micrograph.n_phases
     figures.overview(
-        tiles,
-        reconstruct_labels(model, tiles, n_phases),
+        originals,
+        reconstruct_labels(model, originals, n_phases),
         generate_labels(model, 32, settings.seed),
         n_phases,
         run.figures / "overview.png",

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from davegan_tf import markdown
-from davegan_tf.reproduction import Job
+from davegan_tf.jobs import Job
+from davegan_tf.results import volume_fractions
 
 # A third of a full training, with shares of it at fixed and at matched statistics nearly as large as there.
 COMMON = (
@@ -114,7 +115,7 @@ def document(table: Mapping[str, Any], command: str) -> str:
     Parameters
     ----------
     table : dict
-        material → variant → seed (text) → result, as of :func:`davegan_tf.reproduction.read_result`.
+        material → variant → seed (text) → result, as of :func:`davegan_tf.results.read_result`.
     command : str
         What made it.
     """
@@ -169,14 +170,7 @@ def _value(subject, measure, key, form):
 def _drift(results):
     """Of more than two phases that which is off most; all together are never off."""
     drifts = [
-        max(
-            (
-                value - result["true_volume_fraction"][phase]
-                for phase, value in result["samples"]["volume_fraction"]["images"].items()
-            ),
-            key=abs,
-        )
-        for result in results
+        max((mine - true for mine, true in volume_fractions(result)), key=abs) for result in results
     ]
     return _spread(drifts, "{:+.3f}")
 

@@ -2,8 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from davegan_tf.curves import DOTS_PER_INCH, save_figure
-from davegan_tf.latent_figures import COLORS
+from davegan_tf.drawing import DOTS_PER_INCH, PALETTE, save_figure, tidy
 
 _MARKERS = "os^Dv*"
 
@@ -44,14 +43,13 @@ def figure_3(path, results):
         axes.set_xscale("log")
         axes.set_xlabel("β")
         axes.legend(fontsize=8, frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(True, alpha=0.25, linewidth=0.6)
+        tidy(axes)
     save_figure(figure, path)
 
 
 def _style(index):
     return {
-        "color": COLORS[index % len(COLORS)],
+        "color": PALETTE[index % len(PALETTE)],
         "marker": _MARKERS[index % len(_MARKERS)],
     }
 

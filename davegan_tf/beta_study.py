@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from davegan_tf import markdown
+from davegan_tf.jobs import Job
 from davegan_tf.paper import EPOCHS_OF_ELLIPSES
-from davegan_tf.reproduction import Job, changes, rounded
+from davegan_tf.results import changes, rounded
 
 # Share of a run after which the learning rates fall, that of ellipses.yaml.
 DECAY_AFTER = 0.75

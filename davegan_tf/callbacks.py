@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from davegan_tf import descriptors
 from davegan_tf.config import dump_config
-from davegan_tf.dataset import cut, decode_phases, encode_phases, tile_positions
+from davegan_tf.dataset import decode_phases, encode_phases, tiles
 from davegan_tf.figures import image_grid
 from davegan_tf.files import write_text
 from davegan_tf.measures import evaluated_phases
@@ -91,8 +91,7 @@ class TensorBoardLog:
             return
         self.writer = tf.summary.create_file_writer(os.fspath(folder), flush_millis=30_000)
         side = config.data.image_size
-        positions = tile_positions(micrograph.images.shape, side, MEASURED)
-        self.tiles = cut(micrograph.images, positions, side)
+        self.tiles = tiles(micrograph.images, side, MEASURED)
         self.tiles_s2 = self._s2(self.tiles)
         self.z = model.sample_latent(MEASURED, seed=config.seed).numpy()
         if step == 0:

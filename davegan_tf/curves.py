@@ -16,13 +16,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from davegan_tf import descriptors
+from davegan_tf.drawing import BLUE, DOTS_PER_INCH, GREEN, GREY, ORANGE, save_figure, tidy
 from davegan_tf.errors import InputError
-from davegan_tf.files import atomic_path
 
-DOTS_PER_INCH = 200
-# Okabe and Ito's colours, distinct for colour-blind readers.
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#767676"
-COLORS = {"real crops": _GREY, "samples": _ORANGE, "white noise": _BLUE}
 # A discriminator that answers 1/3 to everything: −log(1/3) − 2 log(2/3).
 _BLIND_LOSS = np.log(3) + 2 * np.log(1.5)
 
@@ -61,7 +57,7 @@ def loss_curves(
     figure = Figure(figsize=(10, 8.4), dpi=DOTS_PER_INCH, layout="constrained")
     for axes, (heading, names) in zip(figure.subplots(3, 2).flat, panels, strict=True):
         present = [name for name in names if name in history]
-        colors = [_BLUE] if len(names) == 1 else [_GREEN, _BLUE, _ORANGE]
+        colors = [BLUE] if len(names) == 1 else [GREEN, BLUE, ORANGE]
         for name, color in zip(names, colors, strict=True):
             if name in present:
                 _noisy_curve(axes, history["epoch"], history[name], color, name.split("_")[-1])
@@ -78,12 +74,6 @@ def loss_curves(
         axes.xaxis.set_major_locator(MaxNLocator(6))
     figure.suptitle(title, fontsize=11, parse_math=False)
     save_figure(figure, path)
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure in the format of the suffix, whole or not at all."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.lstrip(".").lower() or "png")
 
 
 def _read_history(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -117,7 +107,8 @@ def _noisy_curve(
     smooth = running_mean(y, max(1, len(y) // 50))
     # A line through a single point would be invisible.
     axes.plot(x, smooth, "." if len(y) == 1 else "-", color=color, linewidth=1.6, label=label)
-    _tidy(axes)
+    tidy(axes)
+    axes.margins(x=0.01)
 
 
 def running_mean(values: Sequence[float] | NDArray[np.float64], window: int) -> descriptors.Floats:
@@ -137,7 +128,7 @@ def _scale(
     values = np.concatenate([*curves, []])
     values = values[np.isfinite(values)]
     if not values.size:
-        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=_GREY)
+        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=GREY)
         return
     low, high = np.percentile(values, [0.2, 99.8])
     if limits is not None:
@@ -153,7 +144,7 @@ def _reference_line(axes: Axes, value: float, text: str) -> None:
     """A dotted line that stays in view, with its meaning at the right end above it."""
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 0.98 * value), max(high, 1.05 * value))
-    axes.axhline(value, color=_GREY, linestyle=":", linewidth=1.2)
+    axes.axhline(value, color=GREY, linestyle=":", linewidth=1.2)
     axes.annotate(
         text,
         (1, value),
@@ -165,9 +156,3 @@ def _reference_line(axes: Axes, value: float, text: str) -> None:
         fontsize=8,
         color="#444444",
     )
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(True, alpha=0.25, linewidth=0.6)
-    axes.margins(x=0.01)

@@ -56,6 +56,16 @@ def tile_positions(images_shape: Sequence[int], side: int, most: int | None = No
     return positions[np.rint(np.linspace(0, len(positions) - 1, most)).astype(np.intp)]
 
 
+def tiles(images: np.ndarray, side: int, most: int | None = None) -> np.ndarray:
+    """The tiles at :func:`tile_positions` themselves: (n_tiles, side, side), of the images' dtype."""
+    return cut(images, tile_positions(images.shape, side, most), side)
+
+
+def crop_positions(images_shape: Sequence[int], side: int, count: int, seed: int) -> np.ndarray:
+    """Upper left corners of random crops, see :class:`BatchPositions`: (count, 3) int32."""
+    return BatchPositions(images_shape, side, "crops", count, seed).positions(0, 1)[0]
+
+
 def tile_remainder(images_shape: Sequence[int], side: int) -> tuple[int, int]:
     """Rows at the bottom and columns at the right that no tile covers, in pixels."""
     _, height, width = _check_side(images_shape, side)

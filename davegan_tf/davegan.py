@@ -317,7 +317,6 @@ class DAVEGAN(keras.Model):
         dict of () float tensors, keyed by LOGS
         """
         how = {"run": run, "training": batch_statistics}
-        together = this_replica().together
         real_shift, vae_shift, noise_shift = tf.unstack(draws.shifts)
         if self.translate_encoded:
             images = self.translate(images, vae_shift)
@@ -348,21 +347,7 @@ class DAVEGAN(keras.Model):
             self.transform_mean(z_mean, draws.u_mean),
             self.transform_std(posterior_std, draws.u_std),
         )
-        unseen = 0.0  # by D
-        if self.matched_statistics:
-            # What images have in common is seen in the whole batch, not in a replica's part of it.
-            samples = together(self.generator.activate(tf.split(decoded, 2)[1]))
-            if self.lambda_statistics:
-                unseen += self.lambda_statistics * self._match_statistics(samples)
-            if self.lambda_independence:
-                known = map(together, (draws.z_noise, images, z_mean))
-                likeness = set_losses.independence_loss(samples, *known)
-                unseen += self.lambda_independence * likeness
-        normality = 0.0
-        if self.lambda_normality:
-            # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
-            weight = min(self.beta, 1.0) * self.lambda_normality
-            normality = weight * set_losses.normality_loss(together(z_vae))
+        unseen, normality = self._set_losses(decoded, images, z_mean, z_vae, draws)
         adversarial_vae = losses.adversarial_loss(reconstructed)
         adversarial_noise = losses.adversarial_loss(generated)
         values = (
@@ -384,6 +369,28 @@ class DAVEGAN(keras.Model):
             *(tf.reduce_mean(tf.sigmoid(logits)) for logits in (real, reconstructed, generated)),
         )
         return dict(zip(LOGS, values, strict=True))
+
+    def _set_losses(self, decoded, images, z_mean, z_vae, draws):
+        """What the paper's losses have not, of sets of images: that of the generator, and that of the encoder.
+
+        Seen in the whole batch, not in a replica's part of it. Each is a () float tensor, or 0.0 where it is off.
+        """
+        together = this_replica().together
+        unseen = 0.0  # by D
+        if self.matched_statistics:
+            samples = together(self.generator.activate(tf.split(decoded, 2)[1]))
+            if self.lambda_statistics:
+                unseen += self.lambda_statistics * self._match_statistics(samples)
+            if self.lambda_independence:
+                known = map(together, (draws.z_noise, images, z_mean))
+                likeness = set_losses.independence_loss(samples, *known)
+                unseen += self.lambda_independence * likeness
+        normality = 0.0
+        if self.lambda_normality:
+            # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
+            weight = min(self.beta, 1.0) * self.lambda_normality
+            normality = weight * set_losses.normality_loss(together(z_vae))
+        return unseen, normality
 
     def _match_statistics(self, samples):
         """The loss of the samples' statistics; the multipliers move on."""

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from davegan_tf.curves import DOTS_PER_INCH, save_figure
+from davegan_tf.drawing import DOTS_PER_INCH, save_figure
 from davegan_tf.errors import InputError
 from davegan_tf.files import atomic_path
 from davegan_tf.measures import Labels

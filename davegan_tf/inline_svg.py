@@ -7,7 +7,7 @@ from html import escape
 import matplotlib
 from matplotlib.figure import Figure
 
-from davegan_tf.curves import COLORS
+from davegan_tf.drawing import COLORS
 
 # Colours as the page's style sheet has them, so that they suit light and dark; black and white are ink and paper.
 _VARIABLES = {color.lower(): name.split()[-1] for name, color in COLORS.items()} | {

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from davegan_tf.curves import DOTS_PER_INCH, save_figure
 from davegan_tf.dataset import decode_phases
+from davegan_tf.drawing import DOTS_PER_INCH, GREEN, PALETTE, PURPLE, save_figure, tidy
 from davegan_tf.figures import SEPARATOR, image_grid, to_grey
 from davegan_tf.files import atomic_path
 
@@ -22,11 +22,9 @@ SIZE, PAD = 160, 6
 MOVING_SIZE, MOVING_DPI, SLIDER = 128, 100, 44
 FRAME_MILLISECONDS = 60
 TEXT = 8  # points
-# Okabe and Ito's colours, distinct for colour-blind readers.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#767676", "#000000")
 # The GIF's colours: greys, the last of which is white, and the separators' blue, which is no grey.
 _WHITE, _BLUE = 254, 255
-_PALETTE = [*np.arange(_WHITE).repeat(3).tolist(), 255, 255, 255, *SEPARATOR]
+_GIF_COLORS = [*np.arange(_WHITE).repeat(3).tolist(), 255, 255, 255, *SEPARATOR]
 
 
 def shown(probabilities):
@@ -133,7 +131,7 @@ def traversal_animation(path, images, values, names):
             enlarged = np.minimum(image, _WHITE).repeat(scale, 0).repeat(scale, 1)
             picture[top : top + length, left : left + length] = enlarged
         pictures.append(Image.fromarray(picture))
-        pictures[-1].putpalette(_PALETTE)
+        pictures[-1].putpalette(_GIF_COLORS)
     with atomic_path(path) as temporary:
         pictures[0].save(
             temporary,
@@ -188,8 +186,7 @@ def interpolation_picture(path, rows, statistics, ends, title):
         axes.set_ylabel(heading, fontsize=TEXT)
         # Every image stands above its own numbers.
         axes.set_xlim(-0.5 / (steps - 1), 1 + 0.5 / (steps - 1))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(True, alpha=0.25, linewidth=0.6)
+        tidy(axes)
         axes.tick_params(labelsize=TEXT, labelbottom=number == 2)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         all_axes.append(axes)
@@ -216,11 +213,11 @@ def interpolation_picture(path, rows, statistics, ends, title):
 def _curves(values, name):
     """What each of the three panels has of one way: {label: (curve, colour)}."""
     fractions = values["volume_fraction"].items()
-    phases = {f"phase {k}": (curve, COLORS[int(k) % len(COLORS)]) for k, curve in fractions}
+    phases = {f"phase {k}": (curve, PALETTE[int(k) % len(PALETTE)]) for k, curve in fractions}
     # Of several phases the mean error, as in the scorecard.
     errors = {
         f"to {letter}": (np.mean(list(values[f"s2_error_to_{end}"].values()), axis=0), color)
-        for letter, end, color in (("A", "start", "#009E73"), ("B", "end", "#CC79A7"))
+        for letter, end, color in (("A", "start", GREEN), ("B", "end", PURPLE))
     }
     return phases, {name: (values["interface_density"], "black")}, errors
 

@@ -115,11 +115,11 @@ def _shares_between_halves(real, seed):
         halves = np.array_split(images, 2, axis=axis)
         if min(min(half.shape[1:]) for half in halves) < real.side:
             continue
-        for seen, unseen in (halves, halves[::-1]):
-            seen, unseen = (
-                RealPieces(half, half, real.side, count, real.n_phases, seed, real.turned)
-                for half in (seen, unseen)
-            )
+        pieces = [
+            RealPieces(half, half, real.side, count, real.n_phases, seed, real.turned)
+            for half in halves
+        ]
+        for seen, unseen in (pieces, pieces[::-1]):
             own = _relative_distances(seen.crops, seen, seen.places)
             if np.any(own > 0):
                 others = _relative_distances(unseen.crops, seen)

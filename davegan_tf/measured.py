@@ -15,12 +15,16 @@ class Measured(NamedTuple):
     tiles : (n, side, side) uint8, of what is compared with
     reconstructed : (n, side, side) uint8, decode(encode(tile)) of each
     generated : (count, side, side) uint8, samples of the prior
+    crops : (2 · count, side, side) uint8, the real ones that they are compared with
+    noise : (count, side, side) uint8, the white noise that stands beside them
     """
 
     result: dict[str, Any]
     tiles: Labels
     reconstructed: Labels
     generated: Labels
+    crops: Labels
+    noise: Labels
 
 
 def micrograph_of(folder, holdout=False, option="--holdout"):
@@ -68,20 +72,22 @@ def measure(model, micrograph, count, seed, holdout, filter_size):
     Measured
     """
     # Not at the top: this imports scikit-image, which nothing else here needs.
-    from davegan_tf.evaluation import evaluate
+    from davegan_tf.evaluation import evaluate, real_crops_and_noise
 
     reference = micrograph.held_out if holdout else micrograph.images
-    tiles = cut(reference, tile_places(reference, model.image_size), model.image_size)
+    side, n_phases = model.image_size, model.n_phases
+    tiles = cut(reference, tile_places(reference, side), side)
     reconstructed = model.reconstruct(tiles)
     generated = model.generate(count, seed, filter_size=filter_size)
     result = evaluate(
         micrograph.images,
         reconstructed,
         generated,
-        n_phases=model.n_phases,
+        n_phases=n_phases,
         reference=reference if holdout else None,
         turned=model.config.data.shows_turned,
         seed=seed,
     )
     result = {"data": micrograph.title, "step": model.step, "filter": filter_size, **result}
-    return Measured(result, tiles, reconstructed, generated)
+    compared = real_crops_and_noise(reference, side, count, n_phases, seed)
+    return Measured(result, tiles, reconstructed, generated, *compared)

@@ -6,6 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Micrograph:
 
 
 def load_from_config(config) -> Micrograph:
-    """`load_micrograph` with the ``data`` section of a `davegan_tf.config.Config`."""
+    """`load_micrograph` and `hold_out` with the ``data`` section of a `davegan_tf.config.Config`; raises as they do."""
     data = config.data
     micrograph = load_micrograph(
         data.source,
@@ -160,48 +161,74 @@ def load_micrograph(
             f"{_suggestion(offline_fallback, list(GENERATORS))}; generators are "
             f"{', '.join(GENERATORS)}."
         )
-    source = os.fspath(source).strip()
-    fallback_for = parameters = None
-    if source in NAMED:
+    source, fallback_for = os.fspath(source).strip(), None
+    if source in GENERATORS:
+        found = _from_generator(source, micrograph_size, count, generator_seed)
+    elif source in NAMED:
         try:
             path, origin = _obtain(source)
         except registry.NotObtainable:
             if offline_fallback is None:
                 raise
-            fallback_for, source = source, offline_fallback
-    if source in GENERATORS:
-        if source == "ellipses":
-            values, parameters = cached_ellipses(count, generator_seed)
-            origin = f"generated: {count} ellipses of 32 × 32 pixels, seed {generator_seed}"
+            fallback_for = source
+            found = _from_generator(offline_fallback, micrograph_size, count, generator_seed)
         else:
-            values, origin = _generate(source, micrograph_size, generator_seed)
-        notes, lossy, name, where = (), False, source, f"the generated {source}"
+            found = _from_file(path, source, origin, min_side)
     else:
-        if source not in NAMED:
-            path, origin = _user_file(source)
-        image = read_image(path)
-        values, notes, lossy = image.values[np.newaxis], image.notes, image.lossy
-        name, where = source if source in NAMED else path.stem, str(path)
-        height, width = image.values.shape
-        if min(height, width) < min_side:
-            raise InputError(
-                f"{path} is too small: {height} × {width} pixels (height × width), and at least "
-                f"{min_side} × {min_side} are needed; give a larger image or a smaller "
-                "data.image_size."
-            )
+        path, origin = _user_file(source)
+        found = _from_file(path, path.stem, origin, min_side)
     # A stand-in is not what the stated segmentation was meant for.
     stated = {} if fallback_for else {"threshold": threshold, "phases": phases}
-    labels, n_phases, segmentation = segment(values, lossy=lossy, where=where, **stated)
+    labels, n_phases, phrase = segment(found.values, lossy=found.lossy, where=found.where, **stated)
     return Micrograph(
         images=labels,
         n_phases=n_phases,
-        name=name,
-        origin=origin,
+        name=found.name,
+        origin=found.origin,
         digest=_digest(labels),
-        segmentation="; ".join([*notes, segmentation]),
+        segmentation="; ".join([*found.notes, phrase]),
         fallback_for=fallback_for,
-        parameters=parameters,
+        parameters=found.parameters,
     )
+
+
+class _Found(NamedTuple):
+    """Values that are not phases yet, (n, height, width), and what is known of them."""
+
+    values: np.ndarray
+    name: str
+    origin: str
+    where: str  # for messages
+    lossy: bool = False
+    notes: tuple[str, ...] = ()
+    parameters: np.ndarray | None = None
+
+
+def _from_generator(name: str, size: int, count: int, seed: int) -> _Found:
+    where = f"the generated {name}"
+    if name == "ellipses":
+        values, parameters = cached_ellipses(count, seed)
+        origin = f"generated: {count} ellipses of 32 × 32 pixels, seed {seed}"
+        return _Found(values, name, origin, where, parameters=parameters)
+    # A checkerboard has nothing random.
+    seeds = () if name == "checkerboard" else (seed,)
+    image = GENERATORS[name](size, *seeds)
+    origin = ", ".join(
+        [f"generated: {name}", f"{size} × {size} pixels", *(f"seed {each}" for each in seeds)]
+    )
+    return _Found(image[np.newaxis], name, origin, where)
+
+
+def _from_file(path: Path, name: str, origin: str, min_side: int) -> _Found:
+    image = read_image(path)
+    height, width = image.values.shape
+    if min(height, width) < min_side:
+        raise InputError(
+            f"{path} is too small: {height} × {width} pixels (height × width), and at least "
+            f"{min_side} × {min_side} are needed; give a larger image or a smaller "
+            "data.image_size."
+        )
+    return _Found(image.values[np.newaxis], name, origin, str(path), image.lossy, image.notes)
 
 
 def _obtain(name: str) -> tuple[Path, str]:
@@ -211,15 +238,6 @@ def _obtain(name: str) -> tuple[Path, str]:
         return path, f"file {path}"
     path = registry.download(name)
     return path, f"file {path}, downloaded from {registry.UPSTREAM}{path.name}"
-
-
-def _generate(name: str, size: int, seed: int) -> tuple[np.ndarray, str]:
-    if name == "checkerboard":
-        return GENERATORS[name](size)[
-            np.newaxis
-        ], f"generated: checkerboard, {size} × {size} pixels"
-    image = GENERATORS[name](size, seed)
-    return image[np.newaxis], f"generated: {name}, {size} × {size} pixels, seed {seed}"
 
 
 def _user_file(source: str) -> tuple[Path, str]:

@@ -11,7 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from davegan_tf import descriptors
-from davegan_tf.dataset import BatchPositions, tile_positions
+from davegan_tf.dataset import crop_positions, tile_positions
 from davegan_tf.errors import InputError
 from davegan_tf.figures import SEPARATOR, to_grey
 from davegan_tf.files import atomic_folder, check_not_here, check_writable
@@ -66,7 +66,7 @@ def choose_places(images_shape, side, count, seed=0):
         How many of them, at the beginning, are tiles.
     """
     tiles = tile_positions(images_shape, side, count)
-    crops = BatchPositions(images_shape, side, "crops", 2 * count, seed).positions(0, 1)[0]
+    crops = crop_positions(images_shape, side, 2 * count, seed)
     places = dict.fromkeys(map(tuple, np.concatenate([tiles, crops]).tolist()))
     return np.array(list(places)[:count], np.int32), len(tiles)
 

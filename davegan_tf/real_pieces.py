@@ -1,10 +1,12 @@
 """The real side of an evaluation: tiles and random crops of the material, with their places."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
-from davegan_tf import measures, similarity
-from davegan_tf.dataset import BatchPositions, cut, tile_positions
+from davegan_tf import descriptors, measures, similarity
+from davegan_tf.dataset import crop_positions, cut, tile_positions
 from davegan_tf.measures import Labels
 
 # Of the 60,000 images of Section 4.2, so many are enough for a mean.
@@ -30,7 +32,7 @@ def tile_places(images: Labels, side: int) -> NDArray[np.int32]:
 
 
 class RealPieces:
-    """Crops and tiles with their places, and phase fractions.
+    """Crops and tiles with their places, and phase fractions; computed when they are asked for.
 
     Parameters
     ----------
@@ -43,8 +45,17 @@ class RealPieces:
         Number of crops.
     n_phases : int
     seed : int
+        Of the crops.
     turned : bool
         Whether the model was shown ``training`` turned by 180°, too.
+
+    Attributes
+    ----------
+    places : (count, 3) int32
+        (image, row, column) of the upper left corner of each crop of the reference.
+    crops : (count, side, side) int
+    held_out : bool
+        Whether the reference is another than ``training``.
     """
 
     def __init__(
@@ -60,17 +71,37 @@ class RealPieces:
         self.training, self.reference, self.n_phases = training, reference, n_phases
         self.turned = turned
         self.side, self.held_out = side, reference is not training
-        crops = BatchPositions(reference.shape, side, "crops", count, seed)
-        self.places = crops.positions(0, 1)[0]
+        self.places = crop_positions(reference.shape, side, count, seed)
         self.crops = cut(reference, self.places, side)
-        self.tile_places = tile_places(reference, side)
-        self.tiles = cut(reference, self.tile_places, side)
-        # Of all pixels, also of those that belong to no tile.
-        self.fractions = measures.phase_fractions(reference, n_phases).mean(axis=0)
-        # E_gen is the distance to the training tiles, whatever the crops are cut from.
-        places = tile_positions(training.shape, side, MOST_TRAINING_TILES)
-        self.training_tiles = cut(training, places, side)
-        # Which of them a crop, (crops, tiles), has no pixel of.
-        self.disjoint = np.full((len(self.places), len(places)), True)
-        if not self.held_out:
-            self.disjoint = ~similarity.overlapping(self.places, places, side)
+
+    @cached_property
+    def tile_places(self) -> NDArray[np.int32]:
+        """Places of the tiles of the reference, (n_tiles, 3)."""
+        return tile_places(self.reference, self.side)
+
+    @cached_property
+    def tiles(self) -> Labels:
+        """Tiles of the reference, (n_tiles, side, side) int."""
+        return cut(self.reference, self.tile_places, self.side)
+
+    @cached_property
+    def fractions(self) -> descriptors.Floats:
+        """Of the reference's phases, of all pixels, also of those that belong to no tile: (n_phases,) float64."""
+        return measures.phase_fractions(self.reference, self.n_phases).mean(axis=0)
+
+    @cached_property
+    def training_places(self) -> NDArray[np.int32]:
+        """Places of the training tiles that E_gen is the distance to, whatever the crops are cut from, (n, 3)."""
+        return tile_positions(self.training.shape, self.side, MOST_TRAINING_TILES)
+
+    @cached_property
+    def training_tiles(self) -> Labels:
+        """The training tiles themselves, (n, side, side) int."""
+        return cut(self.training, self.training_places, self.side)
+
+    @cached_property
+    def disjoint(self) -> NDArray[np.bool_]:
+        """Which training tiles a crop has no pixel of, (count, n)."""
+        if self.held_out:
+            return np.full((len(self.places), len(self.training_places)), True)
+        return ~similarity.overlapping(self.places, self.training_places, self.side)

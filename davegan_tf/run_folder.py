@@ -184,8 +184,8 @@ class RunFolder:
                 f"{log}: is the log of another run, or of one that is gone; remove it, {advice}."
             )
 
-    def create(self, config, manifest, *, overwrite=False):
-        """Start a new run here; raises as :meth:`check_free` does.
+    def create(self, config, manifest, *, overwrite=False, log=None):
+        """Start a new run here; raises as :meth:`check_free` and :meth:`check_log` do.
 
         Of a run that is replaced everything goes that commands wrote, and nothing else. Whenever it is killed, what is
         left is a run, or of one nothing but a manifest, which the next one may replace.
@@ -196,8 +196,13 @@ class RunFolder:
         manifest : dict
             JSON-ready.
         overwrite : bool
+        log : Path, optional
+            TensorBoard's folder of this run, which is emptied of the run that is replaced.
         """
         self.check_free(overwrite=overwrite)
+        if log is not None:
+            self.check_log(log)
+            _clear_log(log)
         # Without its config it is no run: this goes last.
         for entry in [self.path / name for name in reversed(WRITTEN)]:
             if entry.is_dir() and not entry.is_symlink():
@@ -244,8 +249,15 @@ class RunFolder:
         self.check_data(micrograph)
         return dataclasses.replace(micrograph, fallback_for=known["stands_in_for"])
 
-    def check_same(self, config):
-        """Raise InputError if ``config`` would compute other steps than the run's own configuration."""
+    def check_same(self, config, option="--run-dir"):
+        """Raise InputError if ``config`` would compute other steps than the run's own configuration.
+
+        Parameters
+        ----------
+        config : davegan_tf.config.Config
+        option : str
+            Of the command line, by which another folder is named.
+        """
         differing = [
             f"{key} (run: {mine!r}, now: {theirs!r})"
             for key, mine, theirs in self.differences(config, FREE_TO_CHANGE)
@@ -253,7 +265,7 @@ class RunFolder:
         if differing:
             raise InputError(
                 f"{self.path}: belongs to another configuration, it differs in {', '.join(differing)};"
-                " resume without these changes, or choose another --run-dir."
+                f" resume without these changes, or choose another {option}."
             )
 
     def differences(self, config, but):
@@ -288,6 +300,14 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+
+def _clear_log(log):
+    """Remove the events of the run that is replaced, and its `embed`: TensorBoard would show them as the new one's."""
+    for events in log.glob("events.out.tfevents.*"):
+        events.unlink()
+    if (log / "projector" / "projector_config.pbtxt").is_file():
+        shutil.rmtree(log / "projector")
 
 
 def _read_measured(path, keys, command):

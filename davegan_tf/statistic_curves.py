@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from davegan_tf import descriptors, scorecard
-from davegan_tf.curves import COLORS
+from davegan_tf.drawing import COLORS, tidy
 from davegan_tf.measures import Labels, evaluated_phases
 
 # Those of `davegan_tf.curves`.
@@ -260,8 +260,7 @@ def _percolation_panels(statistic, sets, phase, scale):
 def _panel() -> tuple[Figure, Axes]:
     figure = Figure(figsize=PANEL, layout="constrained")
     axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(True, alpha=0.25, linewidth=0.6)
+    tidy(axes)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(5))

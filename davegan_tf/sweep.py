@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from davegan_tf.config import Config, load_config
 from davegan_tf.errors import InputError
-from davegan_tf.reproduction import Job, check_begun
+from davegan_tf.jobs import Job, check_begun
+from davegan_tf.results import volume_fractions
 
 MOST_RUNS = 1000
 # Of a folder's name, as the config's key `name` has it.
@@ -168,7 +169,7 @@ def summarize(
     folder : Path
         Of the run folders.
     results : dict
-        Name of a finished run to its result, as of :func:`davegan_tf.reproduction.read_result`.
+        Name of a finished run to its result, as of :func:`davegan_tf.results.read_result`.
     failures : dict
         Name of a failed run to the reason.
 
@@ -236,7 +237,7 @@ def metrics(result: Mapping[str, Any]) -> dict[str, float]:
         "E_gen": samples["E_gen"]["value"],
         "pixel_accuracy": reconstructions["pixel_accuracy"]["value"],
         "volume_fraction_error": statistics.mean(
-            abs(mine - true) for mine, true in _volume_fractions(result)
+            abs(mine - true) for mine, true in volume_fractions(result)
         ),
         "diversity": samples["diversity"]["value"],
         "coverage": samples["coverage"]["value"],
@@ -299,18 +300,12 @@ def _cells(row):
             *values,
             _error(result["reconstructions"]["E_rec"]["value"]),
             _error(result["samples"]["E_gen"]["value"]),
-            " / ".join(f"{mine:.3f} ({true:.3f})" for mine, true in _volume_fractions(result)),
+            " / ".join(f"{mine:.3f} ({true:.3f})" for mine, true in volume_fractions(result)),
             _share(result["samples"]["diversity"]["value"]),
             f"FAIL, {failed} of {judged}" if failed else f"PASS, {judged}" if judged else "–",
             f"{result['wall_seconds'] / 60:.1f}",
         ]
     return [cell.replace("|", "\\|") for cell in cells]
-
-
-def _volume_fractions(result):
-    """(of samples, true) of each phase that is measured."""
-    images = result["samples"]["volume_fraction"]["images"]
-    return [(mine, result["true_volume_fraction"][phase]) for phase, mine in images.items()]
 
 
 def _error(value):

@@ -6,9 +6,9 @@ from typing import Any
 
 from davegan_tf import markdown
 from davegan_tf.evaluation_table import LABELS
+from davegan_tf.jobs import Job
 from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.paper import PAPER_TABLE_4
-from davegan_tf.reproduction import Job
 from davegan_tf.scorecard import LIMIT
 
 PRESETS = {"best": "{material}.yaml", "paper": "paper/{material}.yaml"}
@@ -42,7 +42,7 @@ def must(material: str, result: Mapping[str, Any]) -> dict[str, bool]:
     material : str
         A name of ``PAPER_TABLE_4``.
     result : dict
-        As of :func:`davegan_tf.reproduction.read_result`.
+        As of :func:`davegan_tf.results.read_result`.
 
     Returns
     -------

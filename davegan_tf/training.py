@@ -4,32 +4,27 @@ import contextlib
 import dataclasses
 import functools
 import math
-import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 
-from davegan_tf import normalization
 from davegan_tf.building import build_model
 from davegan_tf.callbacks import History, TensorBoardLog, due
 from davegan_tf.checkpoints import Checkpoints, save_weights
 from davegan_tf.chunk import Chunk
 from davegan_tf.config import dump_config
-from davegan_tf.dataset import cut, encode_phases, tile_positions
+from davegan_tf.dataset import cut, encode_phases
 from davegan_tf.distribution import Distribution
 from davegan_tf.errors import InputError
 from davegan_tf.files import write_text
-from davegan_tf.logit_limit import limit_logits
+from davegan_tf.finishing import limit_logits_for_use, recalibrate_for_use
 from davegan_tf.manifest import describe_run
-from davegan_tf.schedule import Schedule, positions_of
+from davegan_tf.schedule import Schedule
 from davegan_tf.set_losses import short_range_statistics
 from davegan_tf.stop_signal import StopSignal
 
-RECALIBRATION_BATCHES = 200
 STATISTICS_IMAGES = 2048  # crops enough to know a micrograph
 STATISTICS_PARTS = 64  # TensorFlow keeps the memory that one of them needs
-LOGIT_TILES = 512  # that many at most, evenly over all: of 60,000 ellipses a few hundred will do
 
 
 class TrainingDivergedError(InputError):
@@ -87,23 +82,12 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
                 run.check_same(config)
                 run.check_data(micrograph)
             else:
-                run.check_free(overwrite=overwrite)
-                if log_folder is not None:
-                    run.check_log(Path(log_folder))
-                    _clear_log(Path(log_folder))
-                run.create(config, describe_run(config, micrograph), overwrite=overwrite)
+                manifest = describe_run(config, micrograph)
+                run.create(config, manifest, overwrite=overwrite, log=log_folder)
 
         distribution.on_chief(take_folder)
         session = _Session(config, micrograph, run, log_folder, observers, distribution)
         return session.run(stop)
-
-
-def _clear_log(log):
-    """Remove the log of the run that is replaced, and its `embed`, which TensorBoard would show as the new one's."""
-    for events in log.glob("events.out.tfevents.*"):
-        events.unlink()
-    if (log / "projector" / "projector_config.pbtxt").is_file():
-        shutil.rmtree(log / "projector")
 
 
 class _Session:
@@ -121,49 +105,47 @@ class _Session:
         self.observers = list(observers) if distribution.chief else []
         # What this process's wall time goes into, beside the start.
         self.seconds = dict.fromkeys(("compilation", "steps", "logs", "checkpoints"), 0.0)
+        # Set by `run`: when this process's part began, and the manifest then.
+        self.started, self.before = None, {}
 
     def run(self, stop):
-        started = time.monotonic()
+        self.started = time.monotonic()
         on_chief = self.distribution.on_chief
         step, damaged = on_chief(self._restore) or (0, [])
         step = began_at = self.distribution.agree(step)
         self.distribution.spread(self.checkpoints.variables.values())
         with contextlib.ExitStack() as opened:
-            observers = on_chief(lambda: self._open(step, damaged, opened, started)) or []
+            observers = on_chief(lambda: self._open(step, damaged, opened)) or []
             step, signal = self._loop(step, stop, observers)
         if step == self.schedule.total:
             on_chief(lambda: self._finish(step))
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - self.started
         return Outcome(step, self.schedule.total, signal or None, seconds, began_at)
 
-    def _open(self, step, damaged, opened, started):
+    def _open(self, step, damaged, opened):
         """Open what is written during the loop, and have it closed with ``opened``; all observers."""
         write_text(self.run_folder.config, dump_config(self.config))
         self.run_folder.write_manifest(
             finished=False, logit_divisor=None, replicas=self.distribution.replicas
         )
-        before = self.run_folder.read_manifest()
+        self.before = self.run_folder.read_manifest()
         epoch = self.schedule.positions.samples_per_epoch / self.config.training.batch_size
         history = History(self.run_folder.history, step, epoch)
         log = TensorBoardLog(self.log_folder, self.config, self.micrograph, self.model, step)
         for observer in self.observers:
             observer.start(step, self.schedule.total, epoch, damaged)
-        parts = before.get("seconds", {})
-
-        def write_time():
-            seconds = time.monotonic() - started
-            self.run_folder.write_manifest(
-                wall_seconds=round(before.get("wall_seconds", 0.0) + seconds, 1),
-                seconds={
-                    part: round(parts.get(part, 0.0) + here, 1)
-                    for part, here in self.seconds.items()
-                },
-            )
-
-        self._write_time = write_time
-        for close in (write_time, log.close, history.close):
+        for close in (self._write_time, log.close, history.close):
             opened.callback(close)
         return [history, log, *self.observers]
+
+    def _write_time(self):
+        """Add this process's wall time to the run's."""
+        total = self.before.get("wall_seconds", 0.0) + time.monotonic() - self.started
+        parts = self.before.get("seconds", {})
+        self.run_folder.write_manifest(
+            wall_seconds=round(total, 1),
+            seconds={part: round(parts.get(part, 0.0) + s, 1) for part, s in self.seconds.items()},
+        )
 
     def _restore(self):
         step, damaged = self.checkpoints.restore_newest()
@@ -203,18 +185,7 @@ class _Session:
         chunk = None
         signal = distribution.agree(stop.received or 0)
         while step < schedule.total and not signal:
-            if step >= schedule.frozen_from and not self.model.frozen_statistics:
-                # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
-                if step == schedule.frozen_from:
-                    self._recalibrate()
-                self.model.frozen_statistics = True
-                # Another program, unless this one serves both.
-                chunk = chunk if chunk is not None and chunk.backend.switches else None
-            if step >= schedule.matched_from and not self.model.matched_statistics:
-                if self.config.model.lambda_statistics:
-                    self.model.material_statistics = self._material_statistics()
-                self.model.matched_statistics = True
-                chunk = None
+            chunk = self._switch(step, chunk)
             # Chunks end at multiples of their length, wherever a run was interrupted.
             count = min(training.chunk_steps - step % training.chunk_steps, schedule.total - step)
             if chunk is None:
@@ -240,6 +211,22 @@ class _Session:
                     distribution.on_chief(functools.partial(self._save, step))
         return step, signal
 
+    def _switch(self, step, chunk):
+        """Go over to fixed and to matched statistics at their steps; the chunk, or None where another is needed."""
+        if step >= self.schedule.frozen_from and not self.model.frozen_statistics:
+            # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
+            if step == self.schedule.frozen_from:
+                self._recalibrate()
+            self.model.frozen_statistics = True
+            # Another program, unless this one serves both.
+            chunk = chunk if chunk is not None and chunk.backend.switches else None
+        if step >= self.schedule.matched_from and not self.model.matched_statistics:
+            if self.config.model.lambda_statistics:
+                self.model.material_statistics = self._material_statistics()
+            self.model.matched_statistics = True
+            chunk = None
+        return chunk
+
     @contextlib.contextmanager
     def _timed(self, part):
         started = time.monotonic()
@@ -259,8 +246,8 @@ class _Session:
         self._write_time()
 
     def _recalibrate(self):
-        recalibrate_here = functools.partial(recalibrate, self.model, self.config, self.micrograph)
-        self.distribution.on_chief(recalibrate_here)
+        known = self.model, self.config, self.micrograph
+        self.distribution.on_chief(functools.partial(recalibrate_for_use, *known))
         self.distribution.spread(self.checkpoints.variables.values())
 
     def _set_learning_rates(self, share):
@@ -313,46 +300,10 @@ class _Session:
         training = self.config.training
         moving = self.config.model.normalization == "batch" or training.weight_averaging is not None
         if training.recalibrate and moving and step <= self.schedule.frozen_from:
-            recalibrate(self.model, self.config, self.micrograph)
+            recalibrate_for_use(self.model, self.config, self.micrograph)
         try:
-            divisor = limit_logits_of_use(self.model, self.config, self.micrograph)
+            divisor = limit_logits_for_use(self.model, self.config, self.micrograph)
         except FloatingPointError as error:
             self._diverged(f"{error} is no longer finite at step {step}")
         save_weights(self.model, self.run_folder.weights)
         self.run_folder.write_manifest(finished=True, step=step, logit_divisor=divisor)
-
-
-def recalibrate(model, config, micrograph):
-    """Re-estimate the batch normalisations of encoder and generator for use (see ``normalization``).
-
-    The encoder sees what it is shown in training, the generator z of the prior and z of the encoder in turn, in batches
-    of the training's size.
-    """
-    positions = positions_of(config, micrograph.images, config.data.sampling)
-    rng = np.random.default_rng((config.seed, 1))
-    batches = [
-        encode_phases(cut(micrograph.images, batch, config.data.image_size), micrograph.n_phases)
-        for batch in positions.positions(0, RECALIBRATION_BATCHES)
-    ]
-    normalization.recalibrate(model.encoder, batches)
-    latents = []
-    for images in batches:
-        z_mean, z_log_var = (part.numpy() for part in model.encode(images))
-        noise, z_noise = rng.standard_normal((2, *z_mean.shape), dtype=np.float32)
-        latents += [z_mean + np.exp(0.5 * z_log_var) * noise, z_noise]
-    normalization.recalibrate(model.generator, latents)
-
-
-def limit_logits_of_use(model, config, micrograph):
-    """Apply ``training.logit_limit`` to a trained model (see ``logit_limit``); returns the divisor, 1 for null."""
-    limit = config.training.logit_limit
-    if limit is None:
-        return 1
-    tiles = training_tiles(config, micrograph, LOGIT_TILES)
-    return limit_logits(model, encode_phases(tiles, micrograph.n_phases), limit, config.seed)
-
-
-def training_tiles(config, micrograph, most=None):
-    """The grid of tiles of the micrograph(s), or so many of them at most: (n, side, side) uint8."""
-    side = config.data.image_size
-    return cut(micrograph.images, tile_positions(micrograph.images.shape, side, most), side)

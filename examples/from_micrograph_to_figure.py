@@ -24,7 +24,7 @@ import davegan_tf
 from cli.progress import Progress
 from davegan_tf import descriptors
 from davegan_tf.config import load_config
-from davegan_tf.curves import COLORS
+from davegan_tf.drawing import COLORS
 from davegan_tf.evaluation import real_crops_and_noise
 from davegan_tf.evaluation_table import format_table
 from davegan_tf.figures import image_grid, to_grey

@@ -126,12 +126,12 @@ def three_phases(tmp_path_factory):
 @pytest.fixture(scope="session")
 def ellipses(tmp_path_factory):
     """Table 2, with batch normalisation re-estimated at the end."""
-    from davegan_tf import training
+    from davegan_tf import finishing
 
     values = settings(data__count=64, training__batch_size=8)
     arguments = ["--config", "paper/ellipses.yaml", "--epochs", "3", *values]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "RECALIBRATION_BATCHES", 4)
+        patch.setattr(finishing, "RECALIBRATION_BATCHES", 4)
         return _once(
             tmp_path_factory, "ellipses", lambda home: _train(home, "ellipses", *arguments)
         )

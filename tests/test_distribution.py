@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from cli.main import main
-from davegan_tf import training
+from davegan_tf import finishing
 from davegan_tf.building import build_model
 from davegan_tf.checkpoints import Checkpoints, load_weights
 from davegan_tf.chunk import Chunk
@@ -167,12 +167,12 @@ KEEPING_WEIGHTS = """
 import os, pickle, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 from cli.main import main
-from davegan_tf import training
+from davegan_tf import finishing, training
 from davegan_tf.building import build_model
 from davegan_tf.checkpoints import Checkpoints
 
 built = []
-training.RECALIBRATION_BATCHES = 4
+finishing.RECALIBRATION_BATCHES = 4
 training.build_model = lambda *arguments: built.append(build_model(*arguments)) or built[-1]
 code = main(sys.argv[2:])
 variables = Checkpoints("", built[0]).variables
@@ -278,7 +278,7 @@ def test_the_resumed_pair_ends_with_the_weights_of_one_process(pair, tmp_path, m
     assert out == "worker 1 of 2; worker 0 writes runs/pair\n"
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 4)
+    monkeypatch.setattr(finishing, "RECALIBRATION_BATCHES", 4)
     assert main([*TRAIN, "--set", "training.backend=graph"]) == 0
     start = values_of(build_model(load_config("runs/pair/config.yaml"), 2))
     last, finished = last_and_finished(pair["run"])

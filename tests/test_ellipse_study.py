@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from cli.main import main
-from davegan_tf import beta_study, ellipse_study, reproduction
+from davegan_tf import beta_study, ellipse_study, jobs
 from davegan_tf.ellipse_fit import fit_ellipse
 from davegan_tf.ellipse_study import reference_image, study, traversal_measures
 from davegan_tf.synthetic import draw_ellipses, ellipses
@@ -159,7 +159,7 @@ def test_figures_3_and_4(ellipses, tmp_path, monkeypatch, capsys):
     """With one training copied for two values of β, one of them measured; what is missing would be trained."""
     monkeypatch.chdir(tmp_path)
     # The copies are of another configuration than the command would train.
-    monkeypatch.setattr(reproduction, "check_begun", lambda *arguments: None)
+    monkeypatch.setattr(jobs, "check_begun", lambda *arguments: None)
     for beta in ("0.1", "1"):
         run = tmp_path / "runs" / "ellipses" / f"beta={beta}-epochs=3-0"
         shutil.copytree(ellipses.run, run)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from davegan_tf import measures, similarity
-from davegan_tf.dataset import BatchPositions, cut, tile_positions
+from davegan_tf import dataset, measures, similarity
+from davegan_tf.dataset import crop_positions, cut, tile_positions
 from davegan_tf.errors import InputError
 from davegan_tf.evaluation import evaluate
 from davegan_tf.evaluation_table import LABELS, format_table
@@ -31,12 +31,11 @@ def material(n_phases=2, size=256, seed=0):
 
 
 def tiles(micrograph, side=SIDE):
-    return cut(micrograph, tile_positions(micrograph.shape, side), side)
+    return dataset.tiles(micrograph, side)
 
 
 def crops(micrograph, count=SAMPLES, seed=1, side=SIDE):
-    positions = BatchPositions(micrograph.shape, side, "crops", count, seed)
-    return cut(micrograph, positions.positions(0, 1)[0], side)
+    return cut(micrograph, crop_positions(micrograph.shape, side, count, seed), side)
 
 
 def run(micrograph, generated=None, reconstructed=None, n_phases=2, **options):
@@ -111,7 +110,7 @@ def test_new_material_is_as_far_from_the_tiles_as_disjoint_crops(new_material):
 def test_disjoint_crops_are_compared_with_tiles_without_a_common_pixel_alone():
     micrograph = material(size=2 * SIDE)
     result = run(micrograph)
-    positions = BatchPositions(micrograph.shape, SIDE, "crops", 2 * SAMPLES, 0).positions(0, 1)[0]
+    positions = crop_positions(micrograph.shape, SIDE, 2 * SAMPLES, 0)
     of_tiles = measures.descriptors.two_point_correlation(tiles(micrograph) == 1)
     errors = []
     for place, crop in zip(positions, cut(micrograph, positions, SIDE), strict=True):

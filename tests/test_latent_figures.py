@@ -105,7 +105,7 @@ def test_the_gif_goes_to_and_fro_for_ever(tmp_path):
         expected = np.where(shown[:, frame] == 254, 255, shown[:, frame])
         parts = [image_grid(image[None], 256, pad=0, scale=4) for image in expected]
         corners.add(tuple(place for part in parts for place in places(picture, part)))
-        blue = (picture[: latent_figures.SLIDER] == latent_figures._PALETTE[-3:]).all(axis=-1)
+        blue = (picture[: latent_figures.SLIDER] == latent_figures._GIF_COLORS[-3:]).all(axis=-1)
         sliders.append(np.argwhere(blue)[:, 1].mean())
     # All dimensions in every picture, always in the same places, in reading order.
     ((first, second, third, last),) = corners

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.pool import environment
 from benchmarks.program import program
 from cli.main import main
-from davegan_tf import training
+from davegan_tf import finishing
 from davegan_tf.building import build_model, load_model
 from davegan_tf.checkpoints import Checkpoints
 from davegan_tf.config import load_config
@@ -63,7 +63,7 @@ def exported(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Trainings that go on re-estimate batch normalisation at their end."""
-    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 4)
+    monkeypatch.setattr(finishing, "RECALIBRATION_BATCHES", 4)
 
 
 LOGS_THERE = {name: float(index) for index, name in enumerate(sorted(LOGS))}

@@ -25,16 +25,16 @@ from davegan_tf import (
     ablation,
     beta_study,
     checkpoints,
+    jobs,
     packaged,
     registry,
-    reproduction,
     table4,
     tensorflow_setup,
 )
 from davegan_tf.beta_study import Point
 from davegan_tf.config import load_config
 from davegan_tf.errors import InputError
-from davegan_tf.reproduction import Job, JobFailed, run_all
+from davegan_tf.jobs import Job, JobFailed, run_all
 from davegan_tf.run_folder import RunFolder
 
 DATA = {"name": "ellipses", "digest": "", "n_phases": 2, "shape": [], "stands_in_for": None}
@@ -189,7 +189,7 @@ def test_a_study_by_hand_is_not_taken_for_the_run_s(tmp_path):
 def test_copies_of_run_folders_are_no_runs(tmp_path):
     for name in ("best-alloy-10", "best-alloy-2", "best-alloy-2-old", "best-alloy-x", "best-alloy"):
         (tmp_path / name).mkdir()
-    assert reproduction.seeds_of(tmp_path, "best-alloy") == [2, 10]
+    assert jobs.seeds_of(tmp_path, "best-alloy") == [2, 10]
     (tmp_path / "beta=1-epochs=8-0-old").mkdir()
     assert beta_study.finished(tmp_path) == []
 
@@ -200,10 +200,10 @@ def test_a_trained_run_without_figures_draws_them(reproduced, tmp_path):
     shutil.copytree(home / "runs" / "table4", tmp_path / "runs")
     said = []
     processes = SimpleNamespace(run=lambda *arguments: said.append(arguments))
-    reproduction.run_job(job, tmp_path / "runs", 8, processes)
+    jobs.run_job(job, tmp_path / "runs", 8, processes)
     assert said == []
     (job.folder(tmp_path / "runs").figures / "losses.png").unlink()
-    reproduction.run_job(job, tmp_path / "runs", 8, processes)
+    jobs.run_job(job, tmp_path / "runs", 8, processes)
     ((command, *_, how),) = said
     assert (command, how) == ("train", "--resume")
 
@@ -266,7 +266,7 @@ def test_a_run_that_was_hardly_begun_begins_anew(tmp_path, monkeypatch):
     folder.write_manifest(data=DATA)  # killed before the config was there
     said = []
     processes = SimpleNamespace(run=lambda *arguments: said.append(arguments))
-    reproduction.run_job(job, tmp_path, 8, processes)
+    jobs.run_job(job, tmp_path, 8, processes)
     assert said[0][-1] == "--overwrite" and said[1][0] == "evaluate"
     folder.check_free(overwrite=True)
 
@@ -366,21 +366,21 @@ def test_mistakes_are_refused_at_once(tmp_path, davegan, no_tensorflow):
 
 
 def test_one_failed_run_does_not_stop_the_others(tmp_path, monkeypatch):
-    jobs = [Job(name, f"{name}.yaml", 0) for name in "abc"]
+    work = [Job(name, f"{name}.yaml", 0) for name in "abc"]
 
     def run_job(job, *_):
         if job.name == "b":
             raise JobFailed("no such micrograph")
 
-    monkeypatch.setattr(reproduction, "run_job", run_job)
-    outcome = {job.name: failure for job, failure in run_all(jobs, tmp_path, 2, 8)}
+    monkeypatch.setattr(jobs, "run_job", run_job)
+    outcome = {job.name: failure for job, failure in run_all(work, tmp_path, 2, 8)}
     assert outcome["a"] is outcome["c"] is None
     assert str(outcome["b"]) == "no such micrograph"
 
 
 def test_a_failure_is_told_by_its_last_line(tmp_path):
     with pytest.raises(JobFailed, match="there is no such run folder"):
-        reproduction.Processes().run("evaluate", str(tmp_path / "nothing"))
+        jobs.Processes().run("evaluate", str(tmp_path / "nothing"))
 
 
 @pytest.fixture

@@ -154,6 +154,20 @@ def test_overwrite_clears_the_old_run(run, config, tmp_path):
     assert scratch.is_dir()
 
 
+def test_a_new_run_s_log_has_nothing_of_the_one_before(run, config, tmp_path):
+    log = tmp_path / "log"
+    (log / "projector").mkdir(parents=True)
+    for name in ("events.out.tfevents.1", "projector/projector_config.pbtxt", "notes.txt"):
+        (log / name).write_text("old")
+    with pytest.raises(InputError, match="is the log of another run"):
+        RunFolder(tmp_path / "new").create(config, MANIFEST, log=log)
+    with pytest.raises(InputError, match="holds a run already"):
+        run.create(config, MANIFEST, log=log)
+    assert (log / "projector" / "projector_config.pbtxt").is_file()
+    run.create(config, MANIFEST, overwrite=True, log=log)
+    assert [path.name for path in log.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize("write", range(2))
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_start_that_is_killed_leaves_what_can_be_started(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from davegan_tf import measures, scorecard
-from davegan_tf.dataset import BatchPositions, cut, tile_positions
+from davegan_tf.dataset import crop_positions, cut, tile_positions
 from davegan_tf.synthetic import GENERATORS
 
 SIDE = 64
@@ -149,9 +149,7 @@ def test_describe_has_every_phase_that_a_statistic_sees():
 
 def crops(micrograph, count, seed):
     shape = micrograph.shape
-    return cut(
-        micrograph, BatchPositions(shape, SIDE, "crops", count, seed).positions(0, 1)[0], SIDE
-    )
+    return cut(micrograph, crop_positions(shape, SIDE, count, seed), SIDE)
 
 
 def judged(images, micrograph):

@@ -20,7 +20,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cli.main import main
-from davegan_tf import training
+from davegan_tf import finishing, training
 from davegan_tf.building import build_model, load_model
 from davegan_tf.callbacks import History, due
 from davegan_tf.chunk import Chunk
@@ -31,7 +31,7 @@ from davegan_tf.errors import InputError
 from davegan_tf.manifest import PACKAGES
 from davegan_tf.micrographs import load_from_config
 from davegan_tf.run_folder import RunFolder
-from davegan_tf.training import TrainingDivergedError, recalibrate, train
+from davegan_tf.training import TrainingDivergedError, train
 
 
 def rows(path):
@@ -342,7 +342,7 @@ def test_killed_again_and_again_at_any_time(grains, tmp_path):
 def ellipses_copy(ellipses, tmp_path, monkeypatch):
     shutil.copytree(ellipses.run, tmp_path / "runs" / "ellipses")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 2)
+    monkeypatch.setattr(finishing, "RECALIBRATION_BATCHES", 2)
     return tmp_path / "runs" / "ellipses"
 
 
@@ -586,17 +586,17 @@ def test_every_second_image_of_the_discriminators_own_is_turned(monkeypatch, tmp
 
 @pytest.mark.parametrize("n_phases", [2, 3])
 def test_a_chunk_cuts_as_the_dataset_does(n_phases):
-    from davegan_tf.dataset import BatchPositions, cut, encode_phases
+    from davegan_tf.dataset import crop_positions, cut, encode_phases
 
     images = np.random.default_rng(0).integers(0, n_phases, (3, 50, 41), dtype=np.uint8)
-    positions = BatchPositions(images.shape, 32, "crops", 9, seed=0).positions(0, 1)[0]
+    positions = crop_positions(images.shape, 32, 9, seed=0)
     chunk = Chunk(Fake(0, 0.0), images, n_phases)
     expected = encode_phases(cut(images, positions, 32), n_phases)
     np.testing.assert_array_equal(chunk._cut(tf.constant(positions), chunk.labels), expected)
 
 
 def test_recalibrate_forgets_the_moving_statistics_and_nothing_else(monkeypatch):
-    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 3)
+    monkeypatch.setattr(finishing, "RECALIBRATION_BATCHES", 3)
     config, data = tiny()
     results = []
     for former in (0.5, 3.0):
@@ -606,7 +606,7 @@ def test_recalibrate_forgets_the_moving_statistics_and_nothing_else(monkeypatch)
                 variable.assign(tf.fill(variable.shape, former))
         kept = [variable.numpy() for variable in model.trainable_variables]
         kept += [variable.numpy() for variable in model.discriminator.variables]
-        recalibrate(model, config, data)
+        finishing.recalibrate_for_use(model, config, data)
         after = [variable.numpy() for variable in model.trainable_variables]
         after += [variable.numpy() for variable in model.discriminator.variables]
         for one, other in zip(kept, after, strict=True):
@@ -637,7 +637,7 @@ def test_what_is_re_estimated_at_the_end(overrides, expected, tmp_path, monkeypa
 
     monkeypatch.setattr(Chunk, "compile", lambda self, *_: 0.0)
     monkeypatch.setattr(Chunk, "run", run)
-    monkeypatch.setattr(training, "recalibrate", lambda *_: finished.append(True))
+    monkeypatch.setattr(training, "recalibrate_for_use", lambda *_: finished.append(True))
     monkeypatch.setattr(training._Session, "_recalibrate", lambda self: None)
     train(
         *tiny("training.epochs=2", "training.recalibrate=true", *overrides),
@@ -702,7 +702,7 @@ FROZEN = ("training.freeze_statistics_after=2", "training.weight_averaging=0.8")
 @pytest.fixture
 def few_images_for_statistics(monkeypatch):
     """Of batch normalisation and of the material: by default they take longer than all else here."""
-    monkeypatch.setattr(training, "RECALIBRATION_BATCHES", 3)
+    monkeypatch.setattr(finishing, "RECALIBRATION_BATCHES", 3)
     monkeypatch.setattr(training, "STATISTICS_IMAGES", 64)
 
 
@@ -943,8 +943,8 @@ def test_a_finished_run_goes_on_from_what_was_not_divided(limited, tmp_path):
 
 def test_logits_of_many_tiles_are_looked_at_evenly(monkeypatch):
     seen = []
-    monkeypatch.setattr(training, "LOGIT_TILES", 3)
-    monkeypatch.setattr(training, "limit_logits", lambda model, images, *_: seen.append(images))
+    monkeypatch.setattr(finishing, "LOGIT_TILES", 3)
+    monkeypatch.setattr(finishing, "limit_logits", lambda model, images, *_: seen.append(images))
     config, data = tiny(*LIMITED)
-    training.limit_logits_of_use(None, config, data)
+    finishing.limit_logits_for_use(None, config, data)
     np.testing.assert_array_equal(seen[0], encode_phases(data.images[[0, 8, 15]], 2))

@@ -4,7 +4,6 @@ Every run is a process of its own (`train`, then `evaluate` or `study`), so that
 of them can be interrupted at any point and gone on with. No TensorFlow is imported here.
 """
 
-import json
 import re
 import subprocess
 import sys
@@ -12,11 +11,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from davegan_tf.config import Config, load_config
+from davegan_tf.config import Config
 from davegan_tf.errors import InputError
-from davegan_tf.run_folder import FREE_TO_CHANGE, RunFolder
+from davegan_tf.run_folder import RunFolder
 
 
 class Job(NamedTuple):
@@ -82,10 +81,7 @@ def check_begun(job: Job, settings: Config, runs: Path, logs: Path, advice: str)
     mine.check_log(logs / job.name, advice)
     if not mine.holds_a_run:
         return
-    try:
-        mine.check_same(settings)
-    except InputError as error:
-        raise InputError(str(error).replace("--run-dir", "--runs")) from None
+    mine.check_same(settings, "--runs")
     epochs, wanted = mine.read_config().training.epochs, settings.training.epochs
     if trained(mine) and epochs != wanted:
         raise InputError(
@@ -193,50 +189,3 @@ def run_all(
             for future in futures:
                 future.cancel()
             processes.stop()
-
-
-def changes(job: Job, runs: Path) -> list[str]:
-    """``key=value`` of what a run's config has otherwise than its job says, but for what changes no result."""
-    config = load_config(job.config, [*job.overrides, f"seed={job.seed}"])
-    but = set(FREE_TO_CHANGE) - {"training.epochs"}
-    return [
-        f"{key}={json.dumps(value, ensure_ascii=False)}"
-        for key, value, _ in job.folder(runs).differences(config, but)
-    ]
-
-
-def read_result(job: Job, runs: Path) -> dict[str, Any]:
-    """What is kept of a finished run, JSON-ready: scorecard without the details, changes, time, machine, versions."""
-    folder = job.folder(runs)
-    evaluation, manifest = folder.read_evaluation(), folder.read_manifest()
-    kept = ("value", "floor", "noise", "ratio", "interval", "noise_ratio", "strict_ratio")
-    kept += ("passed", "per_phase", "images", "real", "mirrored", "disjoint")
-    return {
-        "config": job.config,
-        "seed": job.seed,
-        "step": evaluation["step"],
-        "data": evaluation["data"],
-        "counts": evaluation["counts"],
-        "true_volume_fraction": rounded(evaluation["true_volume_fraction"]),
-        **{
-            subject: {
-                name: {key: rounded(record[key]) for key in kept if key in record}
-                for name, record in evaluation[subject].items()
-            }
-            for subject in ("reconstructions", "samples")
-        },
-        "verdict": evaluation["verdict"],
-        "changes": changes(job, runs),
-        "wall_seconds": manifest["wall_seconds"],
-        "machine": manifest["machine"],
-        "versions": manifest["versions"],
-    }
-
-
-def rounded(value: Any) -> Any:
-    """Floats to four significant digits, also inside lists and dictionaries."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    return [rounded(each) for each in value] if isinstance(value, list) else value
