@@ -206,10 +206,11 @@ def models(materials, runs, out):
     for material in materials:
         jobs = result_pages.finished(runs, table.job, "best", material)
         if jobs:
-            score = {
-                job: sum(table.must(material, read_result(job, runs)).values()) for job in jobs
+            missed = {
+                job: list(table.must(material, read_result(job, runs)).values()).count(False)
+                for job in jobs
             }
-            chosen[material] = max(jobs, key=score.get)
+            chosen[material] = min(jobs, key=missed.get)
     missing = [material for material in materials if material not in chosen]
     named = click.get_current_context().get_parameter_source("materials") != ParameterSource.DEFAULT
     if missing and (named or not chosen):

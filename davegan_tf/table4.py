@@ -25,6 +25,14 @@ MUST = (
     "autocovariance, lags ≤ 32",
     "interface density",
 )
+# The last of them are verdicts of the scorecard.
+JUDGED = (
+    "diversity",
+    "memorisation",
+    "autocovariance_8",
+    "autocovariance_32",
+    "interface_density",
+)
 # What Eq. 12 leaves of equal images.
 ZERO = 1e-12
 
@@ -34,7 +42,7 @@ def job(preset: str, material: str, seed: int) -> Job:
     return Job(f"{preset}-{material}-{seed}", PRESETS[preset].format(material=material), seed)
 
 
-def must(material: str, result: Mapping[str, Any]) -> dict[str, bool]:
+def must(material: str, result: Mapping[str, Any]) -> dict[str, bool | None]:
     """Whether a run has what the best preset must have.
 
     Parameters
@@ -46,7 +54,8 @@ def must(material: str, result: Mapping[str, Any]) -> dict[str, bool]:
 
     Returns
     -------
-    dict of bool, keyed by MUST
+    dict of bool or None, keyed by MUST
+        None: there is no verdict, as on copies of a checkerboard, all of whose pieces are alike.
     """
     samples = result["samples"]
     phi, spread = samples["volume_fraction"], samples["volume_fraction_spread"]
@@ -55,14 +64,22 @@ def must(material: str, result: Mapping[str, Any]) -> dict[str, bool]:
         result["reconstructions"]["E_rec"]["value"] <= PAPER_TABLE_4[material]["E_rec"] / 2 + ZERO,
         all(abs(phi["images"][phase] - real_phi[phase]) <= 0.01 for phase in phi["images"]),
         all(0.7 <= value <= 1.3 for value in _quotients(spread)),
-        _passed(samples["diversity"]),
-        _passed(samples["memorisation"]),
-        *(
-            _passed(samples[name])
-            for name in ("autocovariance_8", "autocovariance_32", "interface_density")
-        ),
+        *(samples[name]["passed"] for name in JUDGED),
     )
     return dict(zip(MUST, values, strict=True))
+
+
+def has_all(checks: Mapping[str, bool | None]) -> bool:
+    """Whether nothing is missing of what :func:`must` looks at."""
+    return False not in checks.values()
+
+
+def _named(materials):
+    """Each run of materials → seed → result: its name on the page, its material and its result."""
+    for material, results in materials.items():
+        for seed, result in results.items():
+            name = material if len(results) == 1 else f"{material}, seed {seed}"
+            yield name, material, result
 
 
 def document(table: Mapping[str, Any], command: str) -> str:
@@ -150,25 +167,23 @@ def _generation_error(run):
 
 def _targets(materials):
     head = ("must, all in one model", *MUST, "all")
-    rows, complete = [], 0
-    for material, results in materials.items():
-        for seed, result in results.items():
-            checks = must(material, result)
-            name = material if len(results) == 1 else f"{material}, seed {seed}"
-            rows.append((name, *map(_mark, checks.values()), _mark(all(checks.values()))))
-        complete += any(all(must(material, result).values()) for result in results.values())
+    rows, complete = [], set()
+    for name, material, result in _named(materials):
+        checks = must(material, result)
+        rows.append((name, *map(_mark, checks.values()), _mark(has_all(checks))))
+        if has_all(checks):
+            complete.add(material)
     lines = markdown.table(head, rows)
-    return [*lines, "", f"All at once: {complete} of {len(materials)} materials."]
+    return [*lines, "", f"All at once: {len(complete)} of {len(materials)} materials."]
 
 
 def _scorecards(materials):
     names = list(next(iter(next(iter(materials.values())).values()))["samples"])
     head = ("samples: ratio to the floor (strict)", *(LABELS[name] for name in names))
-    rows = []
-    for material, results in materials.items():
-        for seed, result in results.items():
-            name = material if len(results) == 1 else f"{material}, seed {seed}"
-            rows.append((name, *(_ratio_cell(result["samples"][each]) for each in names)))
+    rows = [
+        (name, *(_ratio_cell(result["samples"][each]) for each in names))
+        for name, _, result in _named(materials)
+    ]
     noise = [
         (
             f"white noise, {material}",
@@ -234,18 +249,13 @@ def _quotients(spread):
     return [1.0 if mine == real else mine / real if real else float("inf") for mine, real in pairs]
 
 
-def _passed(record):
-    # Not judged: there is nothing it could fail by (all pieces of a checkerboard are alike).
-    return record["passed"] is not False
-
-
 def _median(values):
     values = [value for value in values if value is not None]
     return statistics.median(values) if values else None
 
 
 def _mark(passed):
-    return "yes" if passed else "**no**"
+    return {True: "yes", False: "**no**", None: "–"}[passed]
 
 
 def _number(value):

@@ -423,7 +423,18 @@ def test_what_a_model_must_have(result, change, missed):
     change(result)
     checks = table4.must("alloy", result)
     assert list(checks) == list(table4.MUST)
-    assert [name for name, passed in checks.items() if not passed] == ([missed] if missed else [])
+    missing = [name for name, passed in checks.items() if passed is False]
+    assert missing == ([missed] if missed else [])
+    assert table4.has_all(checks) is (missed is None)
+
+
+def test_what_has_no_verdict_is_neither_there_nor_missing(result):
+    result = good(result)
+    result["samples"]["memorisation"]["passed"] = None
+    assert table4.must("alloy", result)["no memorisation"] is None
+    page = table4.document({"best": {"alloy": {"0": result}}, "paper": {}}, "the command")
+    assert "| alloy | yes | yes | yes | yes | – | yes | yes | yes | yes |" in page
+    assert "All at once: 1 of 1 materials." in page
 
 
 def test_the_page_has_medians_failures_and_white_noise(result):
