@@ -21,6 +21,7 @@ import click
 import numpy as np
 
 from cli.main import main
+from cli.options import SET
 from cli.running import warn_of_stand_in
 
 DATA = "images"  # the argument that is no variable
@@ -34,9 +35,7 @@ def program():
 @program.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--config", "name", default="paper/alloy.yaml", show_default=True)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable."
-)
+@SET
 def export(folder, name, overrides):
     """Write FOLDER: the steps of a config up to the first change of what a step computes."""
     from davegan_tf.config import dump_config, load_config

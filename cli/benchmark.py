@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import comma_separated
+from cli.options import SET, comma_separated
 
 # What the PyTorch step knows, too.
 TABLE_3 = ("data.source=grains", "data.real_sampling=same", "model.discriminator_width=1")
@@ -23,9 +23,7 @@ TABLE_3 = ("data.source=grains", "data.real_sampling=same", "model.discriminator
     show_default=True,
     help="Whose steps; also loop:graph, loop:xla, loop:xla_matmul, ablation, torch:1, torch:2.",
 )
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable."
-)
+@SET
 @click.option("--out", type=click.Path(path_type=Path), help="Write everything as JSON, too.")
 def benchmark(only, rounds, steps, contenders, overrides, out):
     """Measure training steps, generation, start-up and the cost of larger images on this machine.

@@ -6,6 +6,7 @@ import click
 
 from cli.image_argument import check_not_read, keys_as_options, segmentation_options
 from cli.options import SEED
+from davegan_tf.limits import LARGEST_MICROGRAPH, SMALLEST_MICROGRAPH
 
 
 @click.group()
@@ -71,7 +72,7 @@ def list_() -> None:
 )
 @click.option(
     "--micrograph-size",
-    type=click.IntRange(64, 16384),
+    type=click.IntRange(SMALLEST_MICROGRAPH, LARGEST_MICROGRAPH),
     default=256,
     show_default=True,
     help="Side of a generated micrograph in pixels.",

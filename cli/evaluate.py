@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from cli.options import SEED
+from cli.options import RUN, SEED
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option(
     "--count", type=click.IntRange(2), default=256, show_default=True, help="Samples to measure."
 )

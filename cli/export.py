@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import click
 
+from cli.options import RUN
+
 
 class Format(NamedTuple):
     """One way to export.
@@ -38,7 +40,7 @@ FORMATS = {
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option(
     "--format",
     "name",

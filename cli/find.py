@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_not_replaced
-from cli.options import SEED
+from cli.options import RUN, SEED
 from cli.pixel_size import find_pixel_size, pixel_size_options
 
 # Each is refined for itself.
@@ -33,7 +33,7 @@ def _values_by_name(ctx, parameter, texts):
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option(
     "--target",
     "targets",
@@ -87,7 +87,7 @@ def find(run, targets, tolerances, count, seed, out, pixel_size, unit):
     from davegan_tf.packaged import find_run
 
     folder = find_run(run)
-    n_phases = folder.read_manifest()["data"]["n_phases"]
+    n_phases = folder.n_phases
     properties.check_names([*targets, *tolerances], n_phases)
     for name, value in targets.items():
         properties.check_value(name, value)

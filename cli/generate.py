@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_not_replaced
-from cli.options import SEED
+from cli.options import RUN, SEED
 from cli.pixel_size import find_pixel_size, pixel_size_options
 
 # More don't fit into the memory; a slip of the keyboard is found at once.
@@ -13,7 +13,7 @@ MOST = 1_000_000
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option(
     "--count", type=click.IntRange(1, MOST), default=16, show_default=True, help="How many."
 )

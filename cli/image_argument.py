@@ -11,6 +11,7 @@ import re
 import click
 
 from davegan_tf.errors import InputError
+from davegan_tf.limits import MOST_PHASES
 
 
 def segmentation_options(command):
@@ -29,7 +30,7 @@ def segmentation_options(command):
     )
     phases = click.option(
         "--phases",
-        type=click.IntRange(2, 8),
+        type=click.IntRange(2, MOST_PHASES),
         help="Number of phases of a grey image (multi-Otsu).",
     )
     return threshold(phases(checked))
@@ -131,7 +132,7 @@ def load_image(folder, image, threshold=None, phases=None, count=1):
     from davegan_tf.micrographs import load_micrograph
 
     config = folder.read_config()
-    side, n_phases = config.data.image_size, folder.read_manifest()["data"]["n_phases"]
+    side, n_phases = config.data.image_size, folder.n_phases
     as_options = keys_as_options()
     if threshold is None and phases is None and _same_source(image, config.data.source):
         threshold, phases = config.data.threshold, config.data.phases

@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_segmentation_used, segmentation_options
+from cli.options import RUN
 
 MOST = 64
 WAYS = ("straight in z", "pixels faded")
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.argument("a")
 @click.argument("b")
 @click.option(
@@ -44,7 +45,7 @@ def interpolate(run, a, b, steps, out, threshold, phases):
     images = [text for text in (a, b) if is_image(text)]
     check_segmentation_used(images, threshold, phases)
     folder = find_run(run)
-    n_phases = folder.read_manifest()["data"]["n_phases"]
+    n_phases = folder.n_phases
     numbers = check_pictures(folder, out, ".json", images)
     ends = [of_text(folder, text, threshold, phases) for text in (a, b)]
     if ends[0].same_as(ends[1]):

@@ -1,9 +1,17 @@
-"""Types and callbacks that options of several commands share."""
+"""Arguments, options, types and callbacks that several commands share."""
+
+from pathlib import Path
 
 import click
 
+from davegan_tf.limits import LARGEST_SEED
+
+RUN = click.argument("run", type=click.Path(path_type=Path))
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable."
+)
 # As `seed` and `data.generator_seed` of a config.
-SEED = click.IntRange(0, 2**31 - 1)
+SEED = click.IntRange(0, LARGEST_SEED)
 
 
 def comma_separated(text):

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_not_replaced, load_image, segmentation_options
+from cli.options import RUN
 from cli.pixel_size import find_pixel_size, pixel_size_options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.argument("image")
 @click.option(
     "--out",

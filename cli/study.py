@@ -1,14 +1,12 @@
 """`davegan study`: the numbers of Section 4.2 for a model of the ellipses."""
 
-from pathlib import Path
-
 import click
 
-from cli.options import SEED
+from cli.options import RUN, SEED
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option(
     "--seed",
     type=SEED,

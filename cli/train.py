@@ -4,14 +4,13 @@ from pathlib import Path
 
 import click
 
+from cli.options import SET
 from cli.running import warn_of_stand_in
 
 
 @click.command()
 @click.option("--config", help="Config file, or name of a packaged one (alloy.yaml).")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable."
-)
+@SET
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Run folder. [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Go on with the run in the run folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the run folder.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cli.image_argument import check_segmentation_used, segmentation_options
-from cli.options import SEED, whole_numbers
+from cli.options import RUN, SEED, whole_numbers
 
 MOST = 64
 # So many dimensions are shown by default, and so many samples say which ones are active.
@@ -23,7 +23,7 @@ def _dimensions(ctx, parameter, value):
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option("--image", help="Start at this image (file or name; of a larger one its upper left).")
 @click.option("--tile", type=click.IntRange(0), help="Start at this tile of the training data.")
 @click.option("--seed", type=SEED, help="Start at this sample. [default: 0]")
@@ -72,7 +72,7 @@ def traverse(run, image, tile, seed, dims, limit, steps, out, threshold, phases)
     images = [] if image is None else [image]
     check_segmentation_used(images, threshold, phases)
     folder = find_run(run)
-    config, n_phases = folder.read_config(), folder.read_manifest()["data"]["n_phases"]
+    config, n_phases = folder.read_config(), folder.n_phases
     if dims is not None:
         check_dimensions(dims, config.model.latent_dim)
     values, moving_values = traversal_values(limit, steps), traversal_values(limit, FRAMES)

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from davegan_tf import markdown
+from davegan_tf import tables
 from davegan_tf.jobs import Job
 from davegan_tf.results import volume_fractions
 
@@ -152,7 +152,7 @@ def _table(variants):
         keys = " ".join(f"`{override}`" for override in variant.overrides)
         cells = [column(list(results.values())) for column in columns.values()]
         rows.append((variant.meaning, keys, str(len(results)), *cells))
-    return markdown.table(head, rows)
+    return tables.markdown(head, rows)
 
 
 def _value(subject, measure, key, form):

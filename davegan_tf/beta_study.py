@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from davegan_tf import markdown
+from davegan_tf import tables
 from davegan_tf.jobs import Job
 from davegan_tf.paper import EPOCHS_OF_ELLIPSES
 from davegan_tf.results import changes, rounded
@@ -110,7 +110,7 @@ def table(results: Sequence[dict[str, Any]]) -> list[str]:
             f"{each['wall_seconds'] / 60:.0f}",
         )
         rows.append(row)
-    return markdown.table(head, rows)
+    return tables.markdown(head, rows)
 
 
 R2_COLUMNS = {f"R² {name}": name for name in ("row", "column", "a", "b", "angle")}

@@ -140,7 +140,7 @@ class TensorBoardLog:
         error = descriptors.s2_error(self.tiles_s2, self._s2(reconstructed))
         tf.summary.scalar("measures/E_rec", error.mean())
         nearest = [
-            descriptors.nearest_s2_error(of_phase, of_tiles).mean()
+            descriptors.pairwise_s2_error(of_phase, of_tiles).min(axis=1).mean()
             for of_phase, of_tiles in zip(self._s2(generated), self.tiles_s2, strict=True)
         ]
         tf.summary.scalar("measures/E_gen", np.mean(nearest))

@@ -12,11 +12,11 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from . import config_errors
-from .config_schema import Config
-from .errors import InputError
-from .spelling import nearest
-from .strict_yaml import parse_value, read_mapping
+from davegan_tf import config_errors
+from davegan_tf.config_schema import Config
+from davegan_tf.errors import InputError
+from davegan_tf.spelling import nearest
+from davegan_tf.strict_yaml import parse_value, read_mapping
 
 __all__ = ["Config", "dump_config", "find_config", "load_config", "packaged_configs"]
 

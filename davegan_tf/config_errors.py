@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel, ValidationError
 
-from .spelling import ALIKE, likeness
+from davegan_tf.spelling import ALIKE, likeness
 
 
 def sections(schema: type[BaseModel]) -> dict[str, type[BaseModel]]:

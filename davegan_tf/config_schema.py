@@ -15,6 +15,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from davegan_tf.limits import LARGEST_MICROGRAPH, LARGEST_SEED, MOST_PHASES, SMALLEST_MICROGRAPH
+
 Generator = Literal["checkerboard", "filtered_noise", "grains", "ellipses"]
 
 
@@ -87,7 +89,7 @@ class Data(_Strict):
     phases: int | None = Field(
         None,
         ge=2,
-        le=8,
+        le=MOST_PHASES,
         description="For grey images: number of phases, separated by multi-level Otsu. For label "
         "images: the number of phases to expect. Not together with threshold.",
     )
@@ -98,8 +100,8 @@ class Data(_Strict):
     )
     micrograph_size: int = Field(
         256,
-        ge=64,
-        le=16384,
+        ge=SMALLEST_MICROGRAPH,
+        le=LARGEST_MICROGRAPH,
         description="Side of a generated micrograph in pixels (not for ellipses).",
     )
     count: int = Field(
@@ -108,7 +110,7 @@ class Data(_Strict):
     generator_seed: int = Field(
         0,
         ge=0,
-        le=2**31 - 1,
+        le=LARGEST_SEED,
         description="Seed of a generated micrograph, apart from the run's seed.",
     )
     pixel_size: float | None = Field(
@@ -364,7 +366,7 @@ class Config(_Strict):
         },
     )
     seed: int = Field(
-        0, ge=0, le=2**31 - 1, description="Seed of weights, data order, noise and augmentation."
+        0, ge=0, le=LARGEST_SEED, description="Seed of weights, data order, noise and augmentation."
     )
     data: Data
     model: Model = Model()

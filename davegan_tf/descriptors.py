@@ -154,28 +154,6 @@ def pairwise_s2_error(s2_a: ArrayLike, s2_b: ArrayLike) -> Floats:
     return distance / np.sqrt(a.shape[-2] * a.shape[-1])
 
 
-def nearest_s2_error(s2: ArrayLike, references: ArrayLike | None = None) -> Floats:
-    """Eq. 12 between each image and the closest reference, as the paper takes it for E_gen.
-
-    Parameters
-    ----------
-    s2 : (n, height, width) float
-    references : (m, height, width) float, optional
-        If None, each image is compared with the closest *other* image of ``s2``, which needs n ≥ 2.
-
-    Returns
-    -------
-    (n,) float64
-    """
-    if references is not None:
-        return pairwise_s2_error(s2, references).min(axis=1)
-    errors = pairwise_s2_error(s2, s2)
-    if len(errors) < 2:
-        raise InputError("The nearest other image of a stack needs at least two images, not one.")
-    np.fill_diagonal(errors, np.inf)
-    return errors.min(axis=1)
-
-
 def interface_density(labels: ArrayLike) -> Floats:
     """Share of neighbouring pixel pairs, horizontal and vertical, whose labels differ.
 

@@ -1,11 +1,12 @@
 """The scorecard as text, for a terminal, a log file or a Markdown page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.paper import PAPER_TABLE_4
 from davegan_tf.scorecard import LIMIT, STATISTICS
+from davegan_tf.tables import aligned
 
 HEAD = ("", "value", "paper", "floor", "noise", "ratio", "95 %", "noise/floor", "strict", "")
 LABELS = {
@@ -56,8 +57,9 @@ def format_table(
     str
         No newline at the end.
     """
-    lines = _aligned([HEAD, *rows(result, paper)])
-    return f"{lines}\n\n{verdict(result)}\n\n{LEGEND}"
+    (head, *lines), width = aligned([HEAD, *rows(result, paper)])
+    table = "\n".join([head, "-" * width, *lines])
+    return f"{table}\n\n{verdict(result)}\n\n{LEGEND}"
 
 
 def rows(
@@ -124,18 +126,3 @@ def _ratio(value, known=False):
     if value is None:
         return "∞" if known else "–"
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def _aligned(table: Sequence[tuple[str, ...]]) -> str:
-    """Labels to the left, numbers to the right, a rule below the head; one cell is a heading."""
-    full = [row for row in table if len(row) > 1]
-    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ).rstrip()
-        for row in table
-    ]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([lines[0], rule, *lines[1:]])

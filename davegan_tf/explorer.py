@@ -70,7 +70,7 @@ def write_explorer(path, model, run, step):
     ExportFailed
         If the page's numbers are further than TOLERANCE from the model's.
     """
-    n_phases = run.read_manifest()["data"]["n_phases"]
+    n_phases = run.n_phases
     # Keras' own float32 is no yardstick: it rounds where a boundary is steep, without a limit of the logits in the
     # fourth decimal.
     exact = recast(model, "float64")

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from davegan_tf.dataset import decode_phases
 from davegan_tf.recasting import recast
+from davegan_tf.tables import aligned
 
 FUNCTIONS = ("encode", "generate", "reconstruct")
 COUNT = 64
@@ -164,14 +165,7 @@ def format_checked(checked):
         )
         for each in checked.differences
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join(
-            [cells[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for cells in (head, *rows)
-    ]
+    lines, _ = aligned((head, *rows))
     sentence = f"differences to the run, by {checked.runtime} in a process of its own, on {COUNT} random inputs:"
     return "\n".join([sentence, *lines, LEGEND])
 

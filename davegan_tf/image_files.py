@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from davegan_tf.errors import InputError
+from davegan_tf.limits import MOST_PHASES
 
 READABLE = "PNG, TIFF, BMP, JPEG or NPY"
 # Rec. 709 luminance of red, green and blue, as in scikit-image's rgb2gray.
@@ -244,7 +245,7 @@ def _luminance(array: np.ndarray, path: Path) -> np.ndarray:
     grey = (array.astype(np.float64) * LUMINANCE).sum(axis=-1).round(6)
     # A label image in colours must not lose a phase because two colours are equally bright.
     levels = len(np.unique(grey))
-    if levels <= 8:
+    if levels <= MOST_PHASES:
         colours = len(np.unique(array.reshape(-1, 3), axis=0))
         if colours > levels:
             raise InputError(

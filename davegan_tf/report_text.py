@@ -1,5 +1,7 @@
 """What is the same in every report: its explanations, for a materials scientist, and its style sheet."""
 
+from pathlib import Path
+
 from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.scorecard import LIMIT
 
@@ -60,75 +62,4 @@ MEASURES = {
     "percolation": "Share of images in which a phase connects opposite sides.",
 }
 
-STYLE = """\
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --paper: #fff; --raised: #f6f8fa; --line: #d0d7de;
-  --pass: #116329; --pass-back: #d4f4dc; --fail: #a40e26; --fail-back: #ffdcd9;
-  --crops: #767676; --samples: #d55e00; --noise: #0072b2; }
-@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9ba5b0; --paper: #0d1117;
-  --raised: #161b22; --line: #363d47; --pass: #7ee2a0; --pass-back: #123d22; --fail: #ffb3ad; --fail-back: #571a1c;
-  --crops: #9a9a9a; --samples: #f58a3a; --noise: #56a8e0; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 78rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; overflow-wrap: break-word; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: .5rem 0; }
-h2 { font-size: 1.3rem; margin: 2.5rem 0 .5rem; padding-bottom: .2rem; border-bottom: 1px solid var(--line); }
-h3 { font-size: 1.05rem; margin: 1.5rem 0 .3rem; }
-p { max-width: 48rem; margin: .5rem 0; }
-a { color: inherit; }
-.soft, figcaption { color: var(--soft); font-size: .875rem; }
-.facts { display: flex; flex-wrap: wrap; gap: .4rem 2rem; margin: .5rem 0; }
-.facts dt { color: var(--soft); font-size: .8rem; }
-.facts dd { margin: 0; }
-.verdict { margin: 1rem 0; padding: .8rem 1rem; border-left: .5rem solid; border-radius: .3rem; }
-.verdict p { margin: 0; max-width: none; }
-.verdict .word { font-size: 2rem; font-weight: 700; line-height: 1.2; }
-.pass { color: var(--pass); background: var(--pass-back); }
-.fail { color: var(--fail); background: var(--fail-back); }
-.none { background: var(--raised); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { padding: .3rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-thead th { vertical-align: bottom; white-space: normal; }
-th:first-child { text-align: left; white-space: normal; min-width: 8.5rem; position: sticky; left: 0;
-  background: var(--paper); font-weight: 600; }
-tbody th[scope=rowgroup] { background: var(--raised); }
-tr.group td { background: var(--raised); }
-th small { display: block; font-weight: 400; color: var(--soft); }
-td.mark, th.scale { text-align: center; font-weight: 700; }
-.scale { width: 9rem; padding: 0 .5rem; }
-.scale svg { display: block; width: 8rem; height: 1.5rem; }
-td.scale { background: none; }
-.explained { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 0 2.5rem; }
-.explained dl { display: grid; grid-template-columns: 9rem 1fr; gap: .3rem 1rem; margin: 0; font-size: .875rem;
-  line-height: 1.4; }
-.explained dt { font-weight: 600; }
-.explained dd { margin: 0; }
-img { display: block; image-rendering: pixelated; outline: 1px solid var(--line); }
-figure { margin: 0; }
-.gallery { display: flex; flex-wrap: wrap; gap: 1rem; }
-.pair { width: min-content; }
-.pair div { display: flex; gap: 5px; }
-.sets { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-.sets section { max-width: 100%; width: calc(var(--columns) * (var(--tile) + 4px) - 4px); }
-.sets .gallery { gap: 4px; }
-.sets img { width: var(--tile); height: auto; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)); gap: 1rem 1.5rem; }
-.panels figcaption { font-weight: 600; }
-.legend { display: flex; flex-wrap: wrap; }
-.legend span { display: flex; align-items: center; gap: .4rem; margin-right: 1.2rem; }
-.legend i { display: inline-block; width: 1.8rem; border-top: 3px solid var(--samples); }
-.legend .crops { border: solid color-mix(in srgb, var(--crops) 35%, transparent); border-width: .4rem 0;
-  background: var(--crops) padding-box; height: calc(.8rem + 2px); }
-.legend .noise { border-top: 3px dashed var(--noise); }
-figure svg { display: block; width: 100%; height: auto; fill: currentColor; stroke-linejoin: round; }
-.losses svg { min-width: 40rem; max-width: 62rem; }
-@media (max-width: 40rem) { .explained dl { display: block; } .explained dd { margin: 0 0 .6rem; } }
-@media (min-width: 70rem) { th:first-child { min-width: 16rem; } }
-@media print { body { max-width: none; padding: 0; font-size: 10pt; } .scroll { overflow: visible; }
-  table { font-size: 7pt; } th, td { padding: .15rem .25rem; } th:first-child { position: static; min-width: 0; }
-  .scale { width: auto; } .scale svg { width: 5rem; }
-  .pair img { width: 2.2cm; height: auto; } .sets { --tile: 2cm !important; gap: .8cm; }
-  .panels { grid-template-columns: repeat(3, 1fr); }
-  figure, tr, .verdict { break-inside: avoid; } h2, h3 { break-after: avoid; }
-  .pass, .fail, .none, img, svg, .legend i { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
-"""
+STYLE = (Path(__file__).parent / "page" / "report.css").read_text("utf-8")

@@ -125,6 +125,11 @@ class RunFolder:
         stand_in = data["stands_in_for"]
         return data["name"] + (f" in place of {stand_in}" if stand_in else "")
 
+    @property
+    def n_phases(self):
+        """Of what it was trained on."""
+        return self.read_manifest()["data"]["n_phases"]
+
     def describe(self):
         """One phrase for messages: the run and its data."""
         return f"{self.path} ({self.material})"

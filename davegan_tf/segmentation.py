@@ -3,8 +3,7 @@
 import numpy as np
 
 from davegan_tf.errors import InputError
-
-MAX_PHASES = 8
+from davegan_tf.limits import MOST_PHASES
 
 
 def otsu_thresholds(values: np.ndarray, classes: int, bins: int = 256) -> np.ndarray:
@@ -111,8 +110,8 @@ def segment(
     values = values.astype(np.uint8) if values.dtype.kind == "b" else values
     if isinstance(threshold, str) and threshold != "otsu":
         raise InputError(f'data.threshold must be "otsu" or a number, not {threshold!r}.')
-    if phases is not None and not 2 <= phases <= MAX_PHASES:
-        raise InputError(f"data.phases must be a number from 2 to {MAX_PHASES}, not {phases}.")
+    if phases is not None and not 2 <= phases <= MOST_PHASES:
+        raise InputError(f"data.phases must be a number from 2 to {MOST_PHASES}, not {phases}.")
     if threshold is not None and phases not in (None, 2):
         raise InputError(
             f"data.threshold makes two phases, but data.phases says {phases}; leave one of them "
@@ -127,7 +126,7 @@ def segment(
     if threshold is not None:
         labels, phrase = _by_threshold(values, threshold, where)
         n_phases = 2
-    elif len(distinct) <= MAX_PHASES and not lossy:
+    elif len(distinct) <= MOST_PHASES and not lossy:
         labels, n_phases, phrase = _by_value(values, distinct, phases, where)
     elif phases is not None and len(distinct) >= phases:
         cuts = otsu_thresholds(values, phases)
@@ -149,7 +148,7 @@ def segment(
             f"{where} is {kind} with {len(distinct)} different values, and how to part them into "
             'phases must be stated: give data.threshold ("otsu" or a value between '
             f"{_number(distinct[0])} and {_number(distinct[-1])}) for two phases, or data.phases "
-            f"(2 to {MAX_PHASES}) for multi-Otsu."
+            f"(2 to {MOST_PHASES}) for multi-Otsu."
         )
     return labels, n_phases, f"{phrase}; {describe_fractions(labels, n_phases)}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from .errors import InputError
+from davegan_tf.errors import InputError
 
 # Without dates: a run may be called 2024-05-01.
 _RESOLVERS = {

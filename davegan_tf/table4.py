@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from davegan_tf import markdown
+from davegan_tf import tables
 from davegan_tf.evaluation_table import LABELS
 from davegan_tf.jobs import Job
 from davegan_tf.likeness import LEAST_DIVERSITY
@@ -155,7 +155,7 @@ def _errors(materials):
         f"the paper's and the floor on {of_gen}, than the larger of the paper's and that of disjoint crops on "
         f"{of_disjoint}."
     )
-    return [*markdown.table(head, rows), "", summary]
+    return [*tables.markdown(head, rows), "", summary]
 
 
 def _generation_error(run):
@@ -173,7 +173,7 @@ def _targets(materials):
         rows.append((name, *map(_mark, checks.values()), _mark(has_all(checks))))
         if has_all(checks):
             complete.add(material)
-    lines = markdown.table(head, rows)
+    lines = tables.markdown(head, rows)
     return [*lines, "", f"All at once: {len(complete)} of {len(materials)} materials."]
 
 
@@ -195,7 +195,7 @@ def _scorecards(materials):
         f"A measure passes up to {LIMIT:g} floors (diversity from {LEAST_DIVERSITY}; here 1 / diversity); **bold**: it "
         "does not. In brackets the ratio to the strict floor, which new material of the same kind exceeds, too."
     )
-    return [note, "", *markdown.table(head, rows + noise)]
+    return [note, "", *tables.markdown(head, rows + noise)]
 
 
 def _runs(materials):
@@ -231,7 +231,7 @@ def _runs(materials):
     return [
         f"Machine: {machine['cores']} cores, {machine['processor']}. Minutes are of wall time.",
         "",
-        *markdown.table(head, rows),
+        *tables.markdown(head, rows),
     ]
 
 

@@ -14,10 +14,10 @@ from davegan_tf import latent, linkage, measured, packaged, properties
 from davegan_tf.dataset import decode_phases, encode_phases
 from davegan_tf.errors import InputError
 from davegan_tf.inference import generate_labels, reconstruct_image, reconstruct_labels
+from davegan_tf.limits import LARGEST_SEED
 from davegan_tf.postprocessing import check_size, majority_filter
 from davegan_tf.tensorflow_setup import import_tensorflow
 
-LARGEST_SEED = 2**31 - 1
 # Far beyond the prior and every code; from much farther away the networks' numbers overflow.
 LARGEST_Z = 1e6
 
@@ -113,7 +113,7 @@ class TrainedModel:
         self.folder, self.config = folder, folder.read_config()
         self.name, self.material = folder.name, folder.material
         self.image_size = self.config.data.image_size
-        self.n_phases = folder.read_manifest()["data"]["n_phases"]
+        self.n_phases = folder.n_phases
         self.latent_dim = self.config.model.latent_dim
         # Not at the top: TensorFlow takes seconds.
         import_tensorflow()

@@ -167,17 +167,12 @@ def test_error_of_constant_images_is_the_difference_of_their_squared_fractions()
     assert descriptors.s2_error(a, b) == pytest.approx(0.81 - 0.64)
 
 
-def test_nearest_error_is_the_smallest_of_all(rng):
+def test_errors_of_pairs_are_those_of_each_pair(rng):
     s2 = descriptors.two_point_correlation(rng.random((4, 8, 8)) < 0.5)
     others = descriptors.two_point_correlation(rng.random((5, 8, 8)) < 0.5)
     pairs = np.array([[float(descriptors.s2_error(a, b)) for b in others] for a in s2])
     np.testing.assert_allclose(descriptors.pairwise_s2_error(s2, others), pairs)
-    np.testing.assert_allclose(descriptors.nearest_s2_error(s2, others), pairs.min(axis=1))
-    assert descriptors.nearest_s2_error(s2[:2], s2).max() == 0
-    expected = descriptors.s2_error(s2[0], s2[1])
-    np.testing.assert_allclose(descriptors.nearest_s2_error(s2[:2]), expected)
-    with pytest.raises(InputError, match="at least two"):
-        descriptors.nearest_s2_error(s2[:1])
+    assert np.diag(descriptors.pairwise_s2_error(s2, s2)).max() == 0
 
 
 def test_interface_density_of_stripes_checkerboard_and_constant():
