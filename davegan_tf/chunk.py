@@ -23,6 +23,20 @@ class Chunk:
         How the steps are computed, see :mod:`davegan_tf.backends`; ``auto``: by the devices.
     distribution : davegan_tf.distribution.Distribution or None
         The one that built the model; None: one device.
+
+    Attributes
+    ----------
+    function : tf.function
+        What is compiled; takes what :meth:`arguments` returns.
+    backend : davegan_tf.backends.Backend
+        What was chosen.
+    labels : tf.Tensor, or one on each replica
+        The images, on the device.
+
+    Raises
+    ------
+    ValueError
+        If the backend can't be had with this distribution or precision.
     """
 
     def __init__(self, model, images, n_phases, backend="auto", distribution=None):

@@ -81,6 +81,28 @@ class DAVEGAN(keras.Model):
         See :mod:`davegan_tf.networks`.
     seed : int
         Of the initial weights and of every random draw; the draws of a step are a pure function of (seed, step).
+
+    Attributes
+    ----------
+    encoder, generator, discriminator
+        See :mod:`davegan_tf.networks`.
+    arguments : dict
+        Every parameter above by name.
+    training_step : keras.Variable, () int64
+        Steps that the model was trained for.
+    frozen_statistics : bool
+        Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
+        ``fit`` reads it when it traces its step: compile again after a change.
+    matched_statistics : bool
+        Whether ``lambda_statistics`` and ``lambda_independence`` act. The same.
+    material_statistics : (2, k) float32 or None
+        What ``lambda_statistics`` needs then: mean and variance of the material's
+        :func:`davegan_tf.set_losses.short_range_statistics` over its images.
+
+    Raises
+    ------
+    ValueError
+        If a parameter that names something has another value than those there are.
     """
 
     def __init__(
@@ -143,13 +165,8 @@ class DAVEGAN(keras.Model):
         self.prior, self.prior_draws = prior, prior_draws
         self.discriminator_sets = {"one": 1, "three": 3}[discriminator_batches]
         self.generator_sets = {"one": 1, "two": 2}[generator_batches]
-        # Whether encoder and generator train with the fixed statistics of batch normalisation that inference uses.
-        # ``fit`` reads it when it traces its step: compile again after a change.
         self.frozen_statistics = False
-        # Whether ``lambda_statistics`` and ``lambda_independence`` act. The same.
         self.matched_statistics = False
-        # What ``lambda_statistics`` needs then: mean and variance of the material's short-range statistics over its
-        # images, (2, k) float32.
         self.material_statistics = None
         network = {
             "image_size": image_size,

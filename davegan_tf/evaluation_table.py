@@ -5,7 +5,8 @@ from typing import Any
 
 from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.paper import PAPER_TABLE_4
-from davegan_tf.scorecard import LIMIT, STATISTICS
+from davegan_tf.ratios import LIMIT
+from davegan_tf.scorecard import STATISTICS
 from davegan_tf.tables import aligned
 
 HEAD = ("", "value", "paper", "floor", "noise", "ratio", "95 %", "noise/floor", "strict", "")

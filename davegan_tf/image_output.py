@@ -83,6 +83,11 @@ def write_labels(path, labels, n_phases, pixel_size=None, unit=None):
     -------
     str
         What was written, for a message.
+
+    Raises
+    ------
+    InputError
+        If a TIFF can't hold the pixel size, or a file of another series would pass for a part of this one (``.vti``).
     """
     count, height, width = labels.shape
     what = f"{count} image{'s' if count > 1 else ''} of {height} × {width}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from davegan_tf import records, scorecard, similarity
+from davegan_tf import ratios, records, similarity
 from davegan_tf.real_pieces import RealPieces
 
 # PASS: samples at least so diverse as this, in units of real crops.
@@ -20,14 +20,26 @@ LEAST_CROPS_OF_A_HALF = 64
 
 
 def diversity(generated, noise, real, rng):
-    """Record of the mean distance of two samples over that of two real crops (``RealPieces``)."""
+    """How much samples differ: the mean distance of two of them over that of two real crops without a common pixel.
+
+    Parameters
+    ----------
+    generated, noise : (n, side, side) int
+    real : davegan_tf.real_pieces.RealPieces
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    dict
+        See :mod:`davegan_tf.records`; no value where all crops overlap or are equal.
+    """
     distances = similarity.pairwise_distances(generated, generated)
     of_crops = similarity.pairwise_distances(real.crops, real.crops)
     disjoint = ~similarity.overlapping(real.places, real.places, real.side)
     real_mean = similarity.mean_distance(of_crops, counted=disjoint)
 
     def value(mean_distance):
-        return scorecard.ratio(mean_distance, real_mean)
+        return ratios.ratio(mean_distance, real_mean)
 
     n, n_crops = len(generated), len(real.crops)
     floors = [
@@ -36,13 +48,13 @@ def diversity(generated, noise, real, rng):
                 of_crops, indices=rng.permutation(n_crops)[:n], counted=disjoint
             )
         )
-        for _ in range(scorecard.RESAMPLINGS)
+        for _ in range(ratios.RESAMPLINGS)
     ]
     # Of few crops of a small micrograph all may overlap; all crops have a floor of 1.
     floors = [each for each in floors if each is not None] or [1.0]
     bootstrap = [
         value(similarity.mean_distance(distances, indices=rng.integers(0, n, n)))
-        for _ in range(scorecard.RESAMPLINGS)
+        for _ in range(ratios.RESAMPLINGS)
     ]
     record = records.of_share(
         value(similarity.mean_distance(distances)),
@@ -56,7 +68,19 @@ def diversity(generated, noise, real, rng):
 
 
 def coverage(generated, noise, real, rng):
-    """Of the first half of the crops by the samples, and by the other half, by as many each."""
+    """The share of the first half of the crops that a sample is near to; the floor is that of the other half.
+
+    Parameters
+    ----------
+    generated, noise : (n, side, side) int
+    real : davegan_tf.real_pieces.RealPieces
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    dict
+        See :mod:`davegan_tf.records`; no value where no crop has another without a common pixel.
+    """
     n = min(len(generated), len(real.crops) // 2)
     crops, places = real.crops[:n], real.places[:n]
     # Relative to chance: else an image of the majority phase alone would be near every crop.
@@ -69,7 +93,7 @@ def coverage(generated, noise, real, rng):
     defined = np.flatnonzero(np.isfinite(covered.radius))
     if not len(defined):
         defined = np.arange(n)
-    draws = defined[rng.integers(0, len(defined), (scorecard.RESAMPLINGS, len(defined)))]
+    draws = defined[rng.integers(0, len(defined), (ratios.RESAMPLINGS, len(defined)))]
     return records.of_share(
         covered.share,
         [by_crops.covered[draw].mean() for draw in draws],
@@ -136,6 +160,13 @@ class Copies:
 
     ``mirrored`` is the share once all samples are mirrored, left to right. A copy is one no more, while the structure
     stays (but for a slant): what is near then, too, is near because the structure is simple.
+
+    Parameters
+    ----------
+    generated, noise : (n, side, side) int
+    real : davegan_tf.real_pieces.RealPieces
+    seed : int
+        Of the crops of each half.
     """
 
     def __init__(self, generated, noise, real, seed):
@@ -161,13 +192,13 @@ class Copies:
         if not self.floors:
             return record
         floor = max(MEMORISED_FLOOR, 1 / len(distances), float(np.mean(self.floors)))
-        draws = rng.integers(0, len(distances), (scorecard.RESAMPLINGS, len(distances)))
+        draws = rng.integers(0, len(distances), (ratios.RESAMPLINGS, len(distances)))
         record |= records.against(value, floor, np.std(self.floors), noise)
         # Where material from elsewhere lies so near, nothing could fail, not even copies.
-        if scorecard.LIMIT * floor >= 1:
+        if ratios.LIMIT * floor >= 1:
             record["passed"] = None
         return record | {
-            "interval": scorecard.interval(
+            "interval": ratios.interval(
                 similarity.memorised_share(distances[draw], threshold) / floor for draw in draws
             )
         }

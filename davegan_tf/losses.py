@@ -83,14 +83,38 @@ def discriminator_loss(real_logits, reconstructed_logits, generated_logits):
 
 
 def encoder_loss(kl, reconstruction, beta):
-    """β · L_KLD + L_Rec, Eq. 1."""
+    """β · L_KLD + L_Rec, Eq. 1.
+
+    Parameters
+    ----------
+    kl, reconstruction : () float
+        See :func:`kl_loss` and :func:`reconstruction_loss`.
+    beta : float ≥ 0
+
+    Returns
+    -------
+    () float
+    """
     return beta * kl + reconstruction
 
 
 def generator_loss(
     adversarial_vae, adversarial_noise, reconstruction, lambda_vae, lambda_noise, lambda_rec
 ):
-    """λ_vae · (−log D(G(z_vae))) + λ_noise · (−log D(G(z_noise))) + λ_rec · L_Rec, Eq. 7."""
+    """λ_vae · (−log D(G(z_vae))) + λ_noise · (−log D(G(z_noise))) + λ_rec · L_Rec, Eq. 7.
+
+    Parameters
+    ----------
+    adversarial_vae, adversarial_noise : () float
+        :func:`adversarial_loss` of reconstructed and of generated images.
+    reconstruction : () float
+        See :func:`reconstruction_loss`.
+    lambda_vae, lambda_noise, lambda_rec : float ≥ 0
+
+    Returns
+    -------
+    () float
+    """
     return (
         lambda_vae * adversarial_vae
         + lambda_noise * adversarial_noise

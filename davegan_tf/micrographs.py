@@ -55,7 +55,21 @@ class Micrograph:
 
 
 def load_from_config(config) -> Micrograph:
-    """`load_micrograph` and `hold_out` with the ``data`` section of a `davegan_tf.config.Config`; raises as they do."""
+    """What a config trains on, and what it keeps out of training.
+
+    Parameters
+    ----------
+    config : davegan_tf.config.Config
+
+    Returns
+    -------
+    Micrograph
+
+    Raises
+    ------
+    InputError
+        As :func:`load_micrograph` and :func:`hold_out` do.
+    """
     data = config.data
     micrograph = load_micrograph(
         data.source,

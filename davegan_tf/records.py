@@ -1,11 +1,16 @@
-"""Records of measures: a value beside its floor and white noise, with a verdict; see :mod:`davegan_tf.evaluation`."""
+"""Records of measures: a value beside its floor and white noise, with a verdict; see :mod:`davegan_tf.evaluation`.
+
+A record is a dict of what NAMES lists: ``value`` and ``noise`` (float ≥ 0), ``floor`` (``mean``, ``std``), ``ratio``
+and ``noise_ratio`` to it (None: not defined, or infinite where value and floor are known), ``interval`` (two ratios)
+and ``passed`` (bool, None: no verdict).
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from davegan_tf import scorecard
+from davegan_tf import ratios
 from davegan_tf.descriptors import Floats
 from davegan_tf.measures import Rng
 
@@ -20,7 +25,16 @@ def undefined() -> dict[str, Any]:
 def of_error(
     errors: Floats, of_crops: Floats, of_noise: Floats, phases: list[int], rng: Rng
 ) -> dict[str, Any]:
-    """Record of an error that every image has, (phases, n) each; the floor is that of real crops, if there are any."""
+    """Record of an error that every image has; the floor is that of real crops, if there are any.
+
+    Parameters
+    ----------
+    errors, of_crops, of_noise : (phases, n) float ≥ 0
+        Of the images that are judged, of real crops (n may be 0) and of white noise.
+    phases : list of int
+    rng : numpy.random.Generator
+        Of the resampling.
+    """
     of_images, crops = errors.mean(axis=0), of_crops.mean(axis=0)
     record = undefined() | {
         "value": float(of_images.mean()),
@@ -30,28 +44,28 @@ def of_error(
     if not len(crops):
         return record
     n = min(len(of_images), len(crops))
-    floors = [crops[rng.permutation(len(crops))[:n]].mean() for _ in range(scorecard.RESAMPLINGS)]
-    draws = rng.integers(0, len(of_images), (scorecard.RESAMPLINGS, len(of_images)))
+    floors = [crops[rng.permutation(len(crops))[:n]].mean() for _ in range(ratios.RESAMPLINGS)]
+    draws = rng.integers(0, len(of_images), (ratios.RESAMPLINGS, len(of_images)))
     floor = float(crops.mean())
     return (
         record
         | against(record["value"], floor, np.std(floors), record["noise"])
         | {
-            "interval": scorecard.interval(
-                scorecard.ratio(value, floor) for value in of_images[draws].mean(axis=1)
+            "interval": ratios.interval(
+                ratios.ratio(value, floor) for value in of_images[draws].mean(axis=1)
             )
         }
     )
 
 
 def against(value: float, floor: float, floor_std: float, noise: float) -> dict[str, Any]:
-    """The part of a record that follows from a value that should be small and its floor."""
-    ratio = scorecard.ratio(value, floor)
+    """The part of a record that follows from a value ≥ 0 that should be small and its floor."""
+    ratio = ratios.ratio(value, floor)
     return {
         "floor": {"mean": floor, "std": float(floor_std)},
         "ratio": ratio,
-        "noise_ratio": scorecard.ratio(noise, floor),
-        "passed": ratio is not None and ratio <= scorecard.LIMIT,
+        "noise_ratio": ratios.ratio(noise, floor),
+        "passed": ratio is not None and ratio <= ratios.LIMIT,
     }
 
 
@@ -61,17 +75,26 @@ def of_share(
     noise: float | None,
     bootstrap: Iterable[float | None],
 ) -> dict[str, Any]:
-    """Record of a measure that should be as large as the floor: ratios are floor over value."""
+    """Record of a measure ≥ 0 that should be as large as the floor: ratios are floor over value.
+
+    Parameters
+    ----------
+    value, noise : float or None
+    floors : list of float
+        By resampling.
+    bootstrap : iterable of float or None
+        The value by resampling.
+    """
     if value is None:
         return undefined()
     floor = float(np.mean(floors))
-    ratio = scorecard.ratio(floor, value)
+    ratio = ratios.ratio(floor, value)
     return {
         "value": float(value),
         "floor": {"mean": floor, "std": float(np.std(floors))},
         "noise": noise,
         "ratio": ratio,
-        "interval": scorecard.interval(scorecard.ratio(floor, each) for each in bootstrap),
-        "noise_ratio": scorecard.ratio(floor, noise),
-        "passed": ratio is not None and ratio <= scorecard.LIMIT,
+        "interval": ratios.interval(ratios.ratio(floor, each) for each in bootstrap),
+        "noise_ratio": ratios.ratio(floor, noise),
+        "passed": ratio is not None and ratio <= ratios.LIMIT,
     }

@@ -16,6 +16,7 @@ from davegan_tf import curves, inline_svg, statistic_curves
 from davegan_tf.evaluation_table import BESIDE, LABELS, rows, verdict
 from davegan_tf.files import write_text
 from davegan_tf.likeness import LEAST_DIVERSITY
+from davegan_tf.ratios import LIMIT
 from davegan_tf.report_pictures import (
     Pictures,
     nearest_section,
@@ -23,7 +24,6 @@ from davegan_tf.report_pictures import (
     samples_section,
 )
 from davegan_tf.report_text import COLUMNS, MEASURES, STYLE
-from davegan_tf.scorecard import LIMIT
 
 __all__ = ["Pictures", "report", "write_report"]
 

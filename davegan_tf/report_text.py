@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from davegan_tf.likeness import LEAST_DIVERSITY
-from davegan_tf.scorecard import LIMIT
+from davegan_tf.ratios import LIMIT
 
 # Of the columns of `davegan_tf.evaluation_table.HEAD`: the last comes first, so that a phone shows it.
 COLUMNS = {

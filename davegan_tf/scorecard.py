@@ -13,22 +13,17 @@ in the micrograph. Hundreds of crops of one micrograph overlap: a set within twi
 numbers; new material of the same kind has not (tests/test_scorecard.py).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from davegan_tf import chords, descriptors, topology
 from davegan_tf.measures import Labels, Rng, evaluated_phases
+from davegan_tf.ratios import LIMIT, RESAMPLINGS, interval, mean, ratio
 
 # Name of a statistic → phase ("" where the labels count as they are) → (n, features) float64.
 Features = Mapping[str, Mapping[str, descriptors.Floats]]
-
-LIMIT = 2.0
-RESAMPLINGS = 100
-# Smaller than this is zero but for rounding (the crops of a checkerboard are all alike).
-ZERO = 1e-12
-CONFIDENCE = 95.0
 
 
 class Statistic(NamedTuple):
@@ -219,33 +214,3 @@ def _moment(moment, features):
         return features.mean(axis=0)
     # Of eight tiles the biased one would be 6 % too small.
     return features.std(axis=0, ddof=min(1, len(features) - 1))
-
-
-def ratio(value: float | None, floor: float | None) -> float | None:
-    """value / floor; zero over zero is 1, and an infinite ratio None, since JSON knows no inf."""
-    if value is None or floor is None:
-        return None
-    if floor <= ZERO:
-        return 1.0 if value <= ZERO else None
-    return float(value / floor)
-
-
-def mean(ratios: Iterable[float | None]) -> float | None:
-    """Of several ratios; None if one of them is."""
-    ratios = list(ratios)
-    return None if None in ratios else float(np.mean(ratios))
-
-
-def interval(ratios: Iterable[float | None], estimate: float | None = None) -> list[float] | None:
-    """Percentile bootstrap: lower and upper limit; None if one of the ratios is.
-
-    A distance only grows by resampling; with ``estimate``, the distance without, the resampled ones are moved to have
-    it as their mean (down to zero).
-    """
-    values = list(ratios)
-    if None in values:
-        return None
-    if estimate is not None:
-        values = np.maximum(0.0, np.array(values) - np.mean(values) + estimate)
-    outside = (100 - CONFIDENCE) / 2
-    return [float(limit) for limit in np.percentile(values, [outside, 100 - outside])]

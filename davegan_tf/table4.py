@@ -9,7 +9,7 @@ from davegan_tf.evaluation_table import LABELS
 from davegan_tf.jobs import Job
 from davegan_tf.likeness import LEAST_DIVERSITY
 from davegan_tf.paper import PAPER_TABLE_4
-from davegan_tf.scorecard import LIMIT
+from davegan_tf.ratios import LIMIT
 
 PRESETS = {"best": "{material}.yaml", "paper": "paper/{material}.yaml"}
 MATERIALS = tuple(PAPER_TABLE_4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from davegan_tf import measures, scorecard
+from davegan_tf import measures, ratios, scorecard
 from davegan_tf.dataset import crop_positions, cut, tile_positions
 from davegan_tf.synthetic import GENERATORS
 
@@ -176,14 +176,14 @@ def test_new_material_of_the_same_kind_passes_but_not_the_strict_floor(process):
         strict.append(records["autocovariance_32"]["strict_ratio"])
     # Two standard errors: a few of the thirty fall outside, as they must.
     assert np.mean(verdicts) > 0.85
-    assert min(strict) > scorecard.LIMIT
+    assert min(strict) > ratios.LIMIT
 
 
 def test_white_noise_and_constants_fail_in_all_that_sees_structure(process):
     records = judged(crops(process(0), 64, 1), process(0))
     for name in STRUCTURE:
         if name != "percolation":  # where nothing percolates, noise need not either
-            assert records[name]["noise_ratio"] > scorecard.LIMIT, name
+            assert records[name]["noise_ratio"] > ratios.LIMIT, name
     constant = judged(np.ones((16, SIDE, SIDE), np.uint8), process(0))
     for name in ("volume_fraction", *STRUCTURE):
         assert not constant[name]["passed"], name
