@@ -336,7 +336,8 @@ class DAVEGAN(keras.Model):
         how = {"run": run, "training": batch_statistics}
         real_shift, vae_shift, noise_shift = tf.unstack(draws.shifts)
         if self.translate_encoded:
-            images = self.translate(images, vae_shift)
+            # Moved once: moved again with its reconstruction, its seam would lie elsewhere than that of a real image.
+            images, vae_shift = self.translate(images, vae_shift), tf.zeros_like(vae_shift)
         z_mean, z_log_var = self.encoder.posterior(images, **how)
         posterior_std = tf.exp(0.5 * z_log_var)
         z_vae = z_mean + posterior_std * draws.posterior_noise
