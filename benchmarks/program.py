@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from cli.main import main
-from cli.options import SET
+from cli.options import RUN, SET
 from cli.running import warn_of_stand_in
 
 DATA = "images"  # the argument that is no variable
@@ -122,7 +122,7 @@ def _compiled(config, micrograph, schedule, positions):
 
 @program.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 def collect(folder, run):
     """Make a run of what the card trained (FOLDER/trained.npz); `train --resume` goes on with it."""
     from davegan_tf.config import load_config

@@ -134,9 +134,10 @@ def _system_failure(error: Exception) -> str | None:
         return f"There is not enough memory{detail}; {_LESS}."
     name = getattr(error, "filename2", None) or getattr(error, "filename", None)
     path = f" {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else ""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = (errno.ENOSPC, errno.EDQUOT)
+    is_full = isinstance(error, OSError) and error.errno in full
     # TensorFlow writes checkpoints and logs itself and has its own exceptions.
-    if full or "No space left on device" in str(error):
+    if is_full or any(os.strerror(number) in str(error) for number in full):
         return (
             f"The disk is full{f', so that{path} could not be written' if path else ''}; "
             "free some space and run the command again."

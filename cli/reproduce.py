@@ -74,7 +74,9 @@ def table4(materials, presets, seeds, resume, jobs, count, overrides, runs, out)
         for seed in seeds
         for material in materials
     ]
-    result_pages.read_known(out / result_pages.TABLE_4)  # damage is told of now, not after hours
+    result_pages.read_known(
+        out / result_pages.TABLE_4, "presets"
+    )  # damage is told of now, not after hours
     write = partial(result_pages.write_table4, runs, count, out)
     _run(work, overrides, resume, runs, jobs, count, out, write)
 
@@ -112,13 +114,13 @@ def _betas(ctx, parameter, value):
 
     try:
         betas = [float(beta) for beta in comma_separated(value)]
-        usable = all(0 < beta < float("inf") for beta in betas)
+        usable = all(1e-9 <= beta <= 1e9 for beta in betas)
     except ValueError:
         usable = False
-    # On the figure's logarithmic axis there is no 0.
+    # On the figure's logarithmic axis there is no 0; names of folders have an end.
     if not usable:
         raise click.BadParameter(
-            f'"{value}" is no list of β; expected numbers above 0, such as 0.01,1,50'
+            f'"{value}" is no list of β; expected numbers from 1e-9 to 1e9, such as 0.01,1,50'
         )
     # Names of folders are made of them: however it was written, one β has one.
     return [np.format_float_positional(beta, trim="-") for beta in dict.fromkeys(betas)]

@@ -11,19 +11,32 @@ from cli.running import DEFAULT_COUNT
 TABLE_4, ABLATION = "table4.json", "ablation.json"
 
 
-def read_known(path):
-    """What a page's JSON file has, a dict; nothing where there is none, InputError if it is damaged."""
+def read_known(path, *keys):
+    """What a page's JSON file has below these keys: {setting or material: {the other: {seed: result}}}.
+
+    Nothing where there is no file; InputError if it is damaged.
+    """
     from davegan_tf.errors import InputError
 
+    if not path.is_file():
+        return {}
+    advice = "restore it, or remove it to begin a new one."
     try:
-        known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        known = json.loads(path.read_text("utf-8"))
     except ValueError as error:  # also of bytes that are no text
-        raise InputError(
-            f"{path}: not readable as JSON ({error}); restore it, or remove it to begin a new one."
-        ) from None
-    if not isinstance(known, dict):
-        raise InputError(f"{path}: holds no results; restore it, or remove it to begin a new one.")
+        raise InputError(f"{path}: not readable as JSON ({error}); {advice}") from None
+    for key in keys:
+        known = known.get(key) if isinstance(known, dict) else None
+    if not _nested(known, 3):
+        raise InputError(f"{path}: holds no results of this page; {advice}")
     return known
+
+
+def _nested(value, depth):
+    """Whether these are dictionaries, that many levels of them."""
+    if not isinstance(value, dict):
+        return False
+    return depth == 0 or all(_nested(each, depth - 1) for each in value.values())
 
 
 def write_table4(runs, count, out):
@@ -32,7 +45,7 @@ def write_table4(runs, count, out):
     from davegan_tf.files import atomic_path, write_text
 
     path = out / TABLE_4
-    known = read_known(path).get("presets", {})
+    known = read_known(path, "presets")
     results = {}
     for preset in table.PRESETS:
         of_preset = {}

@@ -30,14 +30,16 @@ E_rec, E_gen: RMS difference of two-point correlations (Eq. 12): tile and recons
   they are not held out.
 φ … percolation: distance between the means over images and those of real crops (both in brackets, where a number).
 diversity: difference of two samples over that of two real crops. coverage: share of real crops with a sample as near
-  as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places;
-  both relative to what chance gives for the two images' phase fractions, and both also turned by 180° where the model
-  learnt from turned crops (data.real_turned). Mirrored, a sample is no copy any more.
+  as another real crop. memorised: share of samples nearer to the training data than 99 % of real crops to other places,
+  without those that repeat exactly; both relative to what chance gives for the two images' phase fractions, and both
+  also turned by 180° where the model learnt from turned crops (data.real_turned). Mirrored, a sample is no copy any
+  more.
 floor: for E_rec, E_gen and the last three what real crops get; else what the size of the micrograph leaves uncertain in
   its own mean: half the mean difference of random halves without a common pixel, about one standard error (of a curve;
   0.8 of a single number). noise: white noise of the same φ.
 ratio: value over floor (more is better: floor over value), of φ … percolation the mean of every phase's own ratio, ∞
-  over 0; PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}; no verdict where there is too little material to tell.
+  over 0; PASS up to {LIMIT:g}, diversity from {LEAST_DIVERSITY}; no verdict where there is too little material to tell,
+  or all of it repeats.
 strict: value over what sets of overlapping crops of this very micrograph differ by; also new material exceeds 2."""
 
 

@@ -14,8 +14,8 @@ LOGIT_TILES = 512  # that many at most, evenly over all: of 60,000 ellipses a fe
 def recalibrate_for_use(model, config, micrograph):
     """Re-estimate the batch normalisations of encoder and generator (see :func:`davegan_tf.normalization.recalibrate`).
 
-    The encoder sees the training's images (untranslated, as in use), the generator z of the prior and z of the encoder in turn, in batches
-    of the training's size.
+    The encoder sees the training's images (untranslated, as in use), the generator z of the prior and z of the encoder
+    in turn, in batches of the training's size.
 
     Parameters
     ----------

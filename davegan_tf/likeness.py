@@ -31,7 +31,7 @@ def diversity(generated, noise, real, rng):
     Returns
     -------
     dict
-        See :mod:`davegan_tf.records`; no value where all crops overlap or are equal.
+        See :mod:`davegan_tf.records`; no value where all crops overlap, or are equal and the samples are not.
     """
     distances = similarity.pairwise_distances(generated, generated)
     of_crops = similarity.pairwise_distances(real.crops, real.crops)
@@ -178,7 +178,7 @@ class Copies:
         self.floors = list(_shares_between_halves(real, seed))
 
     def record(self, rng):
-        """The memorised share: none where all crops repeat, without a floor where no half can be searched."""
+        """The memorised share: none where all crops repeat, or have no other place; without halves it has no floor."""
         distances = self.of_samples.nearest.relative
         summary = similarity.memorisation(distances, self.crops)
         threshold, value = summary["threshold"], summary.pop("share")

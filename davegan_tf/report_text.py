@@ -9,7 +9,8 @@ from davegan_tf.ratios import LIMIT
 COLUMNS = {
     "verdict": f"PASS where the ratio is at most {LIMIT:g}, for diversity where the value is at least "
     f"{LEAST_DIVERSITY:g}; – where nothing can be judged, for example with too few tiles for a floor, or where real "
-    "crops of one half of a small micrograph are so near to the other half that copies would be no nearer.",
+    "crops of one half of the micrograph are so near to the other half that copies would be no nearer (a small one, or "
+    "a material that repeats).",
     "value": "What was measured on the images of this model. For errors and distances smaller is better; for "
     "diversity, coverage and pixels as in the original larger is better.",
     "paper": "The value published for this material (Table 4 of the paper), where there is one.",
@@ -46,8 +47,8 @@ MEASURES = {
     "repeats itself.",
     "coverage": "Share of real crops that have a sample as near as their nearest other crop, by the share of differing "
     "pixels over what chance gives. Low values: part of the material is never generated.",
-    "memorisation": "Share of samples nearer to a piece of the training data than 99 % of real crops are to other "
-    "places of the micrograph, by the same distance. High values: the model copies, or, "
+    "memorisation": "Share of samples nearer to a piece of the training data than 99 % of the real crops that do not "
+    "repeat exactly are to other places of the micrograph, by the same distance. High values: the model copies, or, "
     "where mirrored samples have as high a share, its structures are simpler than the material.",
     "volume_fraction": "Distance between the mean phase fraction φ of the images and of real crops.",
     "volume_fraction_spread": "The same for the spread of φ from image to image.",

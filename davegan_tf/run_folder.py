@@ -31,7 +31,7 @@ FREE_TO_CHANGE = (
     "training.checkpoint_every",
     "training.checkpoints_kept",
 )
-# What `train`, `evaluate` and `study` write, and what a new run replaces.
+# What `train`, `evaluate`, `study` and `reproduce models` write, and what a new run replaces.
 WRITTEN = (
     "config.yaml",
     "history.csv",
@@ -206,8 +206,9 @@ class RunFolder:
         """
         self.check_free(overwrite=overwrite)
         if log is not None:
-            self.check_log(log)
-            _clear_log(log)
+            self.check_log(Path(log))
+            if self.holds_a_run:
+                _clear_log(Path(log))
         # Without its config it is no run: this goes last.
         for entry in [self.path / name for name in reversed(WRITTEN)]:
             if entry.is_dir() and not entry.is_symlink():

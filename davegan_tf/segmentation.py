@@ -137,8 +137,8 @@ def segment(
         phrase = f"grey image parted by {kind} at {listed}"
     elif phases is not None:
         raise InputError(
-            f"{where} has {len(distinct)} different values, which cannot be parted into data.phases {phases}; give a "
-            f"number from 2 to {len(distinct)}."
+            f"{where} has {len(distinct)} different values, which cannot be parted into data.phases {phases}; give at "
+            f"most {len(distinct)}."
         )
     else:
         kind = (

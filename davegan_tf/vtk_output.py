@@ -115,7 +115,9 @@ def check_series(path, count, fewer=False):
     if count > 1 and path.parent.is_dir():
         name = re.compile(rf"{re.escape(path.stem)}_\d+{re.escape(path.suffix)}")
         found = sorted(each for each in path.parent.iterdir() if name.fullmatch(each.name))
-        others = [each for each in found if each not in (paths[:1] if fewer else paths)]
+        # Of fewer than a thousand its name is shorter.
+        allowed = [each for each in paths[:1] if each in _series(path, 2)] if fewer else paths
+        others = [each for each in found if each not in allowed]
         if others:
             several = f"{'up to ' if fewer else ''}{count} images"
             raise InputError(

@@ -251,9 +251,10 @@ def test_too_little_memory_of_a_graphics_card(command, capsys):
     command(failing(ResourceExhaustedError("OOM when allocating tensor with shape[512,256]")))
     assert main(["fake"]) == 2
     assert capsys.readouterr().err.startswith("Error: There is not enough memory; ask for smaller")
-    command(failing(ResourceExhaustedError("/root/x.data; No space left on device")))
-    assert main(["fake"]) == 2
-    assert capsys.readouterr().err.startswith("Error: The disk is full")
+    for reason in ("No space left on device", "Disk quota exceeded"):
+        command(failing(ResourceExhaustedError(f"/root/x.data; {reason}")))
+        assert main(["fake"]) == 2
+        assert capsys.readouterr().err.startswith("Error: The disk is full")
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])

@@ -336,8 +336,17 @@ def test_what_a_table_is_about_is_not_changed(command, override, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", ["<<<<<<< HEAD\n{}", "[]"])
-@pytest.mark.parametrize("name", ["table4", "ablation"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("table4", "<<<<<<< HEAD\n{}"),
+        ("table4", "{}"),
+        ("table4", '{"presets": []}'),
+        ("table4", '{"presets": {"best": {"alloy": []}}}'),
+        ("ablation", "[]"),
+        ("ablation", '{"alloy": []}'),
+    ],
+)
 def test_damaged_results_are_told_of_before_anything_is_trained(
     name, content, tmp_path, monkeypatch, capsys
 ):
@@ -352,7 +361,7 @@ def test_one_beta_has_one_name(tmp_path):
     assert _betas(None, None, "1E1, 1.0,1,1e-05,0.5") == ["10", "1", "0.00001", "0.5"]
     point = Point("0.00001", 8, 0)
     assert re.fullmatch(r"beta=0\.00001-epochs=8-0", point.job().name)
-    for wrong in ("0", "-1", "x", "inf", "nan", ""):
+    for wrong in ("0", "-1", "x", "inf", "nan", "1e300", ""):
         with pytest.raises(click.BadParameter, match="no list of β"):
             _betas(None, None, wrong)
 

@@ -161,6 +161,13 @@ def test_a_new_run_s_log_has_nothing_of_the_one_before(run, config, tmp_path):
         (log / name).write_text("old")
     with pytest.raises(InputError, match="is the log of another run"):
         RunFolder(tmp_path / "new").create(config, MANIFEST, log=log)
+    # A packaged model's, say, which no new run replaces.
+    alone = tmp_path / "alone" / "projector" / "projector_config.pbtxt"
+    alone.parent.mkdir(parents=True)
+    alone.write_text("kept")
+    (tmp_path / "new").mkdir()
+    RunFolder(tmp_path / "new").create(config, MANIFEST, log=tmp_path / "alone")
+    assert alone.read_text() == "kept"
     with pytest.raises(InputError, match="holds a run already"):
         run.create(config, MANIFEST, log=log)
     assert (log / "projector" / "projector_config.pbtxt").is_file()

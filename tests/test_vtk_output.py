@@ -187,6 +187,9 @@ def test_of_a_series_that_may_end_short_no_file_is_there(labels, tmp_path):
     check_series(tmp_path / "a.vti", 3)
     with pytest.raises(InputError, match=r"a_001\.vti would pass for .* of up to 3 images"):
         check_series(tmp_path / "a.vti", 3, fewer=True)
+    (tmp_path / "b_0000.vti").write_text("of more than a thousand")
+    with pytest.raises(InputError, match=r"b_0000\.vti would pass for .* of up to 1500 images"):
+        check_series(tmp_path / "b.vti", 1500, fewer=True)
 
 
 def test_a_failure_half_way_leaves_nothing(labels, tmp_path, monkeypatch, tree):
