@@ -638,6 +638,38 @@ def test_the_strip_shows_the_traversal(explored, open_page):
     assert (labels != expected[6]).sum() <= 1
 
 
+STOPPED = """
+const elements = {}, told = [];
+const at = (id) => (elements[id] ??= { addEventListener(kind, told) { this[kind] = told; }, checked: false });
+const state = { z: [0, 0], search: null, phase: 1 };
+state.z.set = (best) => (state.z = Object.assign([...best], { set: state.z.set }));
+state.search = { best: [1, 2], error: 1, tried: 7, found: 0.31, fraction: 0.3, tolerance: 0.02, done: false, step() {
+  this.error = 0.01; } };
+const page = { traversal: { refresh() {} }, undo: { current: [0, 0] } };
+const matchMedia = () => ({ matches: data.still });
+const changed = () => {}, commit = (what) => told.push([what, [...state.z]]), say = () => {};
+const names = "at, state, page, matchMedia, changed, commit, say, FRAME, STEPS";
+const { wireFinding, searchOn } = new Function(names, `${data.finding}; return { wireFinding, searchOn };`)(
+  at, state, page, matchMedia, changed, commit, say, 1, 9);
+wireFinding();
+searchOn(performance.now());
+const shown = [...state.z];
+elements.find.submit({ preventDefault() {} });
+return { shown, told, text: elements.found.textContent, searching: state.search !== null };
+"""
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_a_search_that_is_stopped_shows_what_it_found(still, javascript):
+    """Also where nothing moves meanwhile, as the system asks for (prefers-reduced-motion)."""
+    finding = (explorer.PAGE / "finding.js").read_text("utf-8")
+    found = javascript(STOPPED, finding=finding, still=still)
+    assert found["shown"] == ([0, 0] if still else [1, 2])
+    assert found["told"] == [["Structure found", [1, 2]]]
+    assert found["text"] == "φ = 0.3100, wanted 0.3; 7 structures were tried."
+    assert not found["searching"]
+
+
 def test_a_link_restores_the_page(explored, open_page):
     one = explored["alloy"]
     page = open_page(one)
