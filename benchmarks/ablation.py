@@ -19,26 +19,53 @@ def _automatic_gradients():
     """The gradients of the convolutions by automatic differentiation of their forward passes."""
     _no_barriers()  # a barrier has no gradient of its own
 
-    def convolution(features, kernel):
-        product = tf.matmul(
-            matrix_products._rows(kernel),
-            matrix_products._block_patches(features),
-            transpose_a=True,
-        )
-        _, n, height, width = features.shape
-        return tf.reshape(product, [kernel.shape[-1], n, height // 2, width // 2])
+    def automatic(result_of):
+        def convolve(features, kernel):
+            result = result_of(features, kernel)
 
-    matrix_products._convolution = convolution
-    matrix_products._transposed_convolution = matrix_products._unfold
+            def pull(upstreams, lowest):
+                by_features = []
+                for each in upstreams[-1:] if lowest else upstreams:
+                    # Of some images alone: what the others are does not matter to their gradient.
+                    missing = features.shape[1] - each.shape[1]
+                    filled = tf.pad(each, [[0, 0], [0, missing], [0, 0], [0, 0]])
+                    gradient = tf.gradients(result, features, filled)[0]
+                    by_features.append(gradient[:, : each.shape[1]])
+                return by_features, tf.gradients(result, kernel, upstreams[0])[0]
+
+            return result, pull
+
+        return convolve
+
+    by_hand = matrix_products._convolution
+    matrix_products._convolution = automatic(lambda *arguments: by_hand(*arguments)[0])
+    matrix_products._transposed_convolution = automatic(matrix_products._unfold)
+
+
+def _gradients_apart():
+    """The gradient of each loss by itself, through all sets of every network on its way."""
+    at_once = matrix_products.run_stack
+
+    def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
+        outputs = at_once(stack, inputs, training=training, sets=sets)
+        return outputs if read_by_others is None else (outputs, outputs)
+
+    _replace(run_stack=run_stack, routed=False)
 
 
 def _separate_passes():
     """Each of D's three and G's two sets passes the network alone."""
     together = matrix_products.run_stack
 
-    def run_stack(stack, inputs, *, training=False, sets=1):
-        outputs = [together(stack, part, training=training) for part in tf.split(inputs, sets)]
-        return tf.concat(outputs, axis=0)
+    def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
+        read = None if read_by_others is None else (0,)
+        parts = [
+            together(stack, part, training=training, read_by_others=read)
+            for part in tf.split(inputs, sets)
+        ]
+        if read is None:
+            return tf.concat(parts, axis=0)
+        return tuple(tf.concat(each, axis=0) for each in zip(*parts, strict=True))
 
     _replace(run_stack=run_stack)
 
@@ -50,7 +77,7 @@ def _draws_in_place():
 
 def _library_convolutions():
     """XLA's own convolutions."""
-    _replace(run_stack=networks.run_stack, switches=False)
+    _replace(run_stack=networks.run_stack, switches=False, routed=False)
 
 
 def _replace(**parts):
@@ -60,6 +87,7 @@ def _replace(**parts):
 ABLATIONS = {
     "no_barriers": _no_barriers,
     "automatic_gradients": _automatic_gradients,
+    "gradients_apart": _gradients_apart,
     "separate_passes": _separate_passes,
     "draws_in_place": _draws_in_place,
     "library_convolutions": _library_convolutions,

@@ -25,6 +25,9 @@ class Backend(NamedTuple):
     run_stack: Callable  # computes the layers of a network
     # Has values computed once, however often they are used.
     materialize: Callable = lambda values: values
+    # Whether ``run_stack`` lets the gradient of each loss through to its own network alone, so that all go backwards
+    # together.
+    routed: bool = False
 
 
 BACKENDS = {
@@ -40,6 +43,7 @@ BACKENDS = {
             False,
             matrix_products.run_stack,
             matrix_products.materialize,
+            True,
         ),
     )
 }

@@ -121,7 +121,12 @@ class Chunk:
         own, backend = this_replica().own, self.backend
         images, real_images = (self._cut(own(part), labels) for part in tf.unstack(positions))
         return self.model.update(
-            images, real_images, backend.run_stack, batch_statistics, backend.materialize
+            images,
+            real_images,
+            backend.run_stack,
+            batch_statistics,
+            backend.materialize,
+            backend.routed,
         )
 
     def _steps(self, positions, n_steps, batch_statistics):

@@ -342,7 +342,10 @@ class DAVEGAN(keras.Model):
         posterior_std = tf.exp(0.5 * z_log_var)
         z_vae = z_mean + posterior_std * draws.posterior_noise
         z = tf.concat([z_vae, draws.z_noise], axis=0)
-        decoded = self.generator.logits(z, sets=self.generator_sets, **how)
+        # Twice: what the generator's loss reads, and what the encoder's reads.
+        decoded, for_encoder = self.generator.logits(
+            z, sets=self.generator_sets, read_by_others=(0,), **how
+        )
 
         # T commutes with the pixel-wise sigmoid, so the translated logits serve both D and L_Rec; the images are
         # translated by the same u for L_Rec, by their own for D.
@@ -352,12 +355,20 @@ class DAVEGAN(keras.Model):
             [self.translate(real_images, real_shift), self.generator.activate(logits)],
             axis=0,
         )
-        answers = self.discriminator.logits(
-            judged, run=run, training=True, sets=self.discriminator_sets
+        answers, for_generator = self.discriminator.logits(
+            judged,
+            run=run,
+            training=True,
+            sets=self.discriminator_sets,
+            read_by_others=(1, 2) if self.discriminator_sets == 3 else (0,),
         )
         real, reconstructed, generated = tf.split(answers, 3)
 
-        reconstruction = losses.reconstruction_loss(self.translate(images, vae_shift), vae_logits)
+        moved = self.translate(images, vae_shift)
+        reconstruction = of_encoder = losses.reconstruction_loss(moved, vae_logits)
+        if for_encoder is not decoded:
+            its_logits = self.translate(tf.split(for_encoder, 2)[0], vae_shift)
+            of_encoder = losses.reconstruction_loss(moved, its_logits)
         prior_mean, prior_std = augmentation.prior_moments(draws.prior_normal, self.prior)
         kl = losses.kl_loss(
             self.transform_mean(prior_mean, draws.u_mean),
@@ -366,8 +377,8 @@ class DAVEGAN(keras.Model):
             self.transform_std(posterior_std, draws.u_std),
         )
         unseen, normality = self._set_losses(decoded, images, z_mean, z_vae, draws)
-        adversarial_vae = losses.adversarial_loss(reconstructed)
-        adversarial_noise = losses.adversarial_loss(generated)
+        _, *fakes = tf.split(for_generator, 3)
+        adversarial_vae, adversarial_noise = map(losses.adversarial_loss, fakes)
         values = (
             losses.discriminator_loss(real, reconstructed, generated),
             losses.generator_loss(
@@ -379,7 +390,7 @@ class DAVEGAN(keras.Model):
                 self.lambda_rec,
             )
             + unseen,
-            losses.encoder_loss(kl, reconstruction, self.beta) + normality,
+            losses.encoder_loss(kl, of_encoder, self.beta) + normality,
             kl,
             reconstruction,
             adversarial_vae,
@@ -400,7 +411,7 @@ class DAVEGAN(keras.Model):
             if self.lambda_statistics:
                 unseen += self.lambda_statistics * self._match_statistics(samples)
             if self.lambda_independence:
-                known = map(together, (draws.z_noise, images, z_mean))
+                known = map(together, (draws.z_noise, images, tf.stop_gradient(z_mean)))
                 likeness = set_losses.independence_loss(samples, *known)
                 unseen += self.lambda_independence * likeness
         normality = 0.0
@@ -435,7 +446,13 @@ class DAVEGAN(keras.Model):
         return self.update(images, real_images, batch_statistics=not self.frozen_statistics)
 
     def update(
-        self, images, real_images, run=run_stack, batch_statistics=True, materialize=lambda x: x
+        self,
+        images,
+        real_images,
+        run=run_stack,
+        batch_statistics=True,
+        materialize=lambda x: x,
+        routed=False,
     ):
         """As :meth:`train_step`, with all arguments of :meth:`compute_losses` but the draws.
 
@@ -445,12 +462,20 @@ class DAVEGAN(keras.Model):
         batch_size = replica.whole(tf.shape(images)[0])
         draws = self.draw(self.training_step.value, batch_size).of(replica)
         draws = Draws(*map(materialize, draws))
-        with tf.GradientTape(persistent=True) as tape:
+        with tf.GradientTape(persistent=not routed) as tape:
             logs = self.compute_losses(images, real_images, draws, run, batch_statistics)
-        for network, optimizer in self._updates():
-            loss = logs[f"{network.name}_loss"]
-            gradients = tape.gradient(loss, network.trainable_variables, replica.gradient_weight)
-            optimizer.apply(gradients, network.trainable_variables)
+        updates = self._updates()
+        variables = [network.trainable_variables for network, _ in updates]
+        its_losses = [logs[f"{network.name}_loss"] for network, _ in updates]
+        if routed:
+            gradients = tape.gradient(its_losses, variables)
+        else:
+            gradients = [
+                tape.gradient(loss, its, replica.gradient_weight)
+                for loss, its in zip(its_losses, variables, strict=True)
+            ]
+        for (_, optimizer), *pair in zip(updates, gradients, variables, strict=True):
+            optimizer.apply(*pair)
         self.training_step.assign_add(1)
         return replica.mean(logs)
 

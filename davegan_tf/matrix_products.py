@@ -16,20 +16,87 @@ from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 from davegan_tf.normalization import BatchRenormalization, MovingNormalization, update_moving
 
 
-def run_stack(stack, inputs, *, training=False, sets=1):
-    """As :func:`davegan_tf.networks.run_stack`, by matrix products.
+def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
+    """As :func:`davegan_tf.networks.run_stack`, by matrix products; a gradient goes to the weights or to the inputs.
 
     The sets share every product; only batch normalisation keeps them apart. ``training`` may be a () bool tensor, so
     that one compiled program serves both.
+
+    With ``read_by_others`` what the first output's losses have goes backwards to the weights alone, what the second's
+    have to the inputs alone, and only through the sets that are read: the losses of all networks then have their
+    gradients at once, and nothing is computed that no optimizer uses.
     """
-    features = tf.transpose(inputs, [3, 0, 1, 2])
-    for convolution, normalization, slope in _blocks(stack):
-        features = _convolve(convolution, features)
-        if normalization is not None:
-            features = _normalize(normalization, features, slope, training, sets)
-        else:
-            features = _biased(features, convolution.bias, slope)
-    return tf.transpose(features, [1, 2, 3, 0])
+    blocks = _blocks(stack)
+    weights = [[tf.convert_to_tensor(each) for each in _weights(*block[:2])] for block in blocks]
+
+    @tf.custom_gradient
+    def outputs_of(inputs, *_):
+        ways = _Ways(inputs.shape[0], sets, read_by_others)
+        features, pulls = tf.transpose(inputs, [3, 0, 1, 2]), []
+        for (convolution, normalization, slope), (kernel, *others) in zip(
+            blocks, weights, strict=True
+        ):
+            features, pull_convolution = _convolve(convolution, features, kernel)
+            if normalization is None:
+                features, pull = _biased(features, *others, slope, ways)
+            else:
+                features, pull = _normalize(normalization, features, *others, slope, training, ways)
+            pulls.append((pull_convolution, pull))
+        outputs = tf.transpose(features, [1, 2, 3, 0])
+
+        def gradient(*upstreams):
+            upstreams = ways.begin([tf.transpose(each, [3, 0, 1, 2]) for each in upstreams])
+            by_weights = []
+            for pull_convolution, pull in reversed(pulls):
+                upstreams, by_others = pull(upstreams)
+                lowest = pull_convolution is pulls[0][0]
+                upstreams, by_kernel = pull_convolution(upstreams, lowest)
+                by_weights[:0] = [by_kernel, *by_others]
+            return (tf.transpose(ways.end(upstreams), [1, 2, 3, 0]), *by_weights)
+
+        both = outputs if read_by_others is None else (outputs, tf.identity(outputs))
+        return both, gradient
+
+    return outputs_of(inputs, *[each for its in weights for each in its])
+
+
+class _Ways:
+    """The ways backwards through a network: of all sets for the weights, and of the sets read for the inputs.
+
+    Each has an upstream of its own, (C, n of its sets, h, w). Where nothing is read by others there is but one way, for
+    both.
+    """
+
+    def __init__(self, batch, sets, read_by_others):
+        self.batch, self.of_set, self.sets = batch, batch // sets, sets
+        self.ranges = [slice(0, sets)]
+        if read_by_others is not None:
+            self.ranges.append(slice(read_by_others[0], read_by_others[-1] + 1))
+
+    def begin(self, upstreams):
+        """Of those of each output's whole batch."""
+        return [
+            each[:, self._images(its)] for each, its in zip(upstreams, self.ranges, strict=True)
+        ]
+
+    def part(self, *values):
+        """(C, sets, …) each → for each way its sets of all of them."""
+        return [[each[:, its] for each in values] for its in self.ranges]
+
+    def end(self, upstreams):
+        """The gradient of all inputs, zero for those sets that nobody reads."""
+        images = self._images(self.ranges[-1])
+        around = [images.start, self.batch - images.stop]
+        return tf.pad(upstreams[-1], [[0, 0], around, [0, 0], [0, 0]])
+
+    def _images(self, sets):
+        return slice(sets.start * self.of_set, sets.stop * self.of_set)
+
+
+def _weights(convolution, normalization):
+    if normalization is None:
+        return convolution.kernel, convolution.bias
+    return convolution.kernel, normalization.gamma, normalization.beta
 
 
 def _blocks(stack):
@@ -50,50 +117,92 @@ def materialize(values):
     return optimization_barrier(values)[0]
 
 
-# --- convolutions ------------------------------------------------------------------------------------------------
+# --- convolutions: each returns its result, and the function that goes backwards: from the upstreams of all ways to
+# those of the features (at the lowest layer of the last way alone, as the weights need none) and the kernel's gradient
 
 
-def _convolve(layer, features):
+def _convolve(layer, features, kernel):
     transposed = isinstance(layer, keras.layers.Conv2DTranspose)
     if layer.strides == (2, 2):
-        return (_transposed_convolution if transposed else _convolution)(features, layer.kernel)
-    kernel = layer.kernel
+        return (_transposed_convolution if transposed else _convolution)(features, kernel)
+    return (_from_one_pixel if transposed else _to_one_pixel)(features, kernel)
+
+
+def _needed(upstreams, lowest):
+    return upstreams[-1:] if lowest else upstreams
+
+
+def _from_one_pixel(features, kernel):
+    """(F, n, 1, 1) and (4, 4, C, F) → (C, n, 4, 4)."""
     size, _, channels, filters = kernel.shape
-    if transposed:  # 1 × 1 pixels to 4 × 4
-        product = tf.reshape(kernel, [-1, filters]) @ features[:, :, 0, 0]
-        return tf.transpose(tf.reshape(product, [size, size, channels, -1]), [2, 3, 0, 1])
-    # 4 × 4 pixels to 1 × 1
-    pixels = tf.reshape(tf.transpose(features, [2, 3, 0, 1]), [size * size * channels, -1])
-    product = tf.matmul(tf.reshape(kernel, [-1, filters]), pixels, transpose_a=True)
-    return product[:, :, None, None]
+    rows = tf.reshape(kernel, [-1, filters])
+    features = features[:, :, 0, 0]
+    product = tf.reshape(rows @ features, [size, size, channels, -1])
+
+    def pull(upstreams, lowest):
+        upstreams = [
+            tf.reshape(tf.transpose(each, [2, 3, 0, 1]), [rows.shape[0], -1]) for each in upstreams
+        ]
+        by_features = [
+            tf.matmul(rows, each, transpose_a=True)[:, :, None, None]
+            for each in _needed(upstreams, lowest)
+        ]
+        by_kernel = tf.matmul(upstreams[0], features, transpose_b=True)
+        return by_features, tf.reshape(by_kernel, kernel.shape)
+
+    return tf.transpose(product, [2, 3, 0, 1]), pull
 
 
-@tf.custom_gradient
+def _to_one_pixel(features, kernel):
+    """(C, n, 4, 4) and (4, 4, C, F) → (F, n, 1, 1)."""
+    size, _, channels, filters = kernel.shape
+    rows = tf.reshape(kernel, [-1, filters])
+    pixels = tf.reshape(tf.transpose(features, [2, 3, 0, 1]), [rows.shape[0], -1])
+    product = tf.matmul(rows, pixels, transpose_a=True)
+
+    def pull(upstreams, lowest):
+        upstreams = [each[:, :, 0, 0] for each in upstreams]
+        by_pixels = [
+            tf.reshape(rows @ each, [size, size, channels, -1])
+            for each in _needed(upstreams, lowest)
+        ]
+        by_kernel = tf.matmul(pixels, upstreams[0], transpose_b=True)
+        by_features = [tf.transpose(each, [2, 3, 0, 1]) for each in by_pixels]
+        return by_features, tf.reshape(by_kernel, kernel.shape)
+
+    return product[:, :, None, None], pull
+
+
 def _convolution(features, kernel):
     """Stride 2, "same": (C, n, 2 h, 2 w) and (4, 4, C, F) → (F, n, h, w)."""
     patches = _block_patches(features)
     product = tf.matmul(_rows(kernel), patches, transpose_a=True)
     n, height, width = features.shape[1], features.shape[2] // 2, features.shape[3] // 2
 
-    def gradient(upstream):
-        upstream = materialize(upstream)
-        return _unfold(upstream, kernel), _kernel_gradient(patches, upstream, kernel.shape)
+    def pull(upstreams, lowest):
+        upstreams = [materialize(each) for each in upstreams]
+        by_features = [_unfold(each, kernel) for each in _needed(upstreams, lowest)]
+        return by_features, _kernel_gradient(patches, upstreams[0], kernel.shape)
 
-    return tf.reshape(product, [kernel.shape[-1], n, height, width]), gradient
+    return tf.reshape(product, [kernel.shape[-1], n, height, width]), pull
 
 
-@tf.custom_gradient
 def _transposed_convolution(features, kernel):
     """Stride 2, "same": (F, n, h, w) and (4, 4, C, F) → (C, n, 2 h, 2 w)."""
     features = materialize(features)
 
-    def gradient(upstream):
-        patches = _block_patches(materialize(upstream))
-        product = tf.matmul(_rows(kernel), patches, transpose_a=True)
-        kernel_gradient = _kernel_gradient(patches, features, kernel.shape)
-        return tf.reshape(product, features.shape), kernel_gradient
+    def pull(upstreams, lowest):
+        patches = [_block_patches(materialize(each)) for each in upstreams]
+        by_features = [
+            tf.reshape(
+                tf.matmul(_rows(kernel), each, transpose_a=True),
+                [features.shape[0], -1, *features.shape[2:]],
+            )
+            for each in _needed(patches, lowest)
+        ]
+        return by_features, _kernel_gradient(patches[0], features, kernel.shape)
 
-    return _unfold(features, kernel), gradient
+    return _unfold(features, kernel), pull
 
 
 def _block_patches(features):
@@ -145,34 +254,36 @@ def _unfold(features, kernel):
     return materialize(pixels[..., 1:-1, 1:-1])
 
 
-@tf.custom_gradient
-def _biased(features, bias, slope):
+# --- bias or batch normalisation, and activation: each returns its result, and the function that goes backwards: from
+# the upstreams of all ways to those of the features and the gradients of bias, or scale and offset
+
+
+def _biased(features, bias, slope, ways):
     """leaky_relu(features + bias), (C, …) and (C,)."""
     values = materialize(features) + bias[:, None, None, None]
 
-    def gradient(upstream):
-        upstream = materialize(tf.where(values > 0, upstream, slope * upstream))
-        rows = _by_set(upstream, 1)
-        return upstream, rows.shape[-1] * _means(rows)[:, 0], None
+    def pull(upstreams):
+        by_features = []
+        for upstream, (its,) in zip(upstreams, ways.part(_by_set(values, ways.sets)), strict=True):
+            its = tf.reshape(its, upstream.shape)
+            by_features.append(materialize(tf.where(its > 0, upstream, slope * upstream)))
+        return by_features, [_sums(_by_set(by_features[0], 1))[:, 0]]
 
-    return tf.maximum(values, slope * values), gradient
+    return tf.maximum(values, slope * values), pull
 
 
-# --- batch normalisation and activation --------------------------------------------------------------------------
-
-
-def _normalize(layer, features, slope, training, sets):
+def _normalize(layer, features, gamma, beta, slope, training, ways):
     """Batch normalisation as ``layer`` would do it to one set after the other, then leaky ReLU."""
-    mean, variance = _moments(features, sets)
+    mean, variance = _moments(features, ways.sets)
     statistics = []  # of each set: mean and variance to normalise by, scale and offset
+    corrections = []  # of each set: r and d of batch renormalisation
     for each in zip(tf.unstack(mean, axis=1), tf.unstack(variance, axis=1), strict=True):
-        scale, offset = tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta)
+        scale, offset = gamma, beta
         if isinstance(layer, BatchRenormalization):
             r, d = layer.corrections(*each)
-            scale, offset = (
-                _where(training, r * scale, scale),
-                _where(training, d * scale + offset, offset),
-            )
+            r, d = _where(training, r, tf.ones_like(r)), _where(training, d, tf.zeros_like(d))
+            corrections.append((r, d))
+            scale, offset = r * scale, d * scale + offset
         momentum = _where(training, layer.momentum, 1.0)
         update_moving(layer, *each, momentum)
         moving = (
@@ -185,11 +296,48 @@ def _normalize(layer, features, slope, training, sets):
             each = [_where(training, own, other) for own, other in zip(each, moving, strict=True)]
         statistics.append([*each, scale, offset])
     mean, variance, scale, offset = (
-        tf.stack(each, axis=1) for each in zip(*statistics, strict=True)
+        tf.stack(each, axis=1)[:, :, None] for each in zip(*statistics, strict=True)
     )
     inverse_std = tf.math.rsqrt(variance + layer.epsilon)
+    # 1 where mean and inverse standard deviation are those of the features themselves, so that the gradient flows
+    # through them, 0 where they are constants.
     through = 0.0 if isinstance(layer, MovingNormalization) else _where(training, 1.0, 0.0)
-    return _affine(features, mean, inverse_std, scale, offset, through, slope)
+    rows = _by_set(materialize(features), ways.sets)
+    values = (rows - mean) * inverse_std * scale + offset
+
+    def pull(upstreams):
+        known = ways.part(rows, mean, inverse_std, scale, offset)
+        found = [
+            _pull_affine(upstream, *its, through, slope)
+            for upstream, its in zip(upstreams, known, strict=True)
+        ]
+        _, by_scale, by_offset = found[0]
+        by_gamma = by_scale
+        if corrections:
+            r, d = (tf.stack(each, axis=1) for each in zip(*corrections, strict=True))
+            by_gamma = r * by_scale + d * by_offset
+        by_weights = [tf.reduce_sum(each, axis=1) for each in (by_gamma, by_offset)]
+        return [by_features for by_features, _, _ in found], by_weights
+
+    return tf.reshape(tf.maximum(values, slope * values), features.shape), pull
+
+
+def _pull_affine(upstream, rows, mean, inverse_std, scale, offset, through, slope):
+    """The upstream of leaky_relu(scale · (rows − mean) · inverse_std + offset) → that of the rows, scale and offset."""
+
+    def normalized():
+        return (rows - mean) * inverse_std
+
+    shape = upstream.shape
+    upstream = tf.reshape(upstream, rows.shape)
+    values = normalized() * scale + offset
+    upstream = materialize(tf.where(values > 0, upstream, slope * upstream))
+    offset_mean = _means(upstream)
+    scale_mean = _means(materialize(upstream * normalized()))
+    common = offset_mean[:, :, None] + normalized() * scale_mean[:, :, None]
+    by_rows = scale * inverse_std * (upstream - through * common)
+    count = rows.shape[-1]
+    return tf.reshape(by_rows, shape), count * scale_mean, count * offset_mean
 
 
 def _where(condition, a, b):
@@ -204,6 +352,11 @@ def _by_set(features, sets):
     return tf.reshape(features, [features.shape[0], sets, -1])
 
 
+def _sums(rows):
+    """(C, sets, m) → (C, sets)."""
+    return tf.reduce_sum(rows, axis=-1)
+
+
 def _means(rows):
     """(C, sets, m) → (C, sets)."""
     return tf.reduce_mean(rows, axis=-1)
@@ -211,45 +364,6 @@ def _means(rows):
 
 def _moments(features, sets):
     """Mean and biased variance by channel and set, (C, sets) each, as constants for the gradient."""
-    rows = _by_set(tf.stop_gradient(materialize(features)), sets)
+    rows = _by_set(materialize(features), sets)
     mean = _means(rows)
     return mean, _means(materialize(tf.square(rows - mean[:, :, None])))
-
-
-@tf.custom_gradient
-def _affine(features, mean, inverse_std, scale, offset, through, slope):
-    """leaky_relu(scale · (features − mean) · inverse_std + offset), the four of them (C, sets).
-
-    ``through`` is 1 where mean and inverse standard deviation are those of the features themselves, so that the
-    gradient flows through them, 0 where they are constants.
-    """
-    rows = _by_set(materialize(features), mean.shape[1])
-    mean, inverse_std, scale, offset = (
-        each[:, :, None] for each in (mean, inverse_std, scale, offset)
-    )
-
-    def normalized():
-        return (rows - mean) * inverse_std
-
-    values = normalized() * scale + offset
-
-    def gradient(upstream):
-        upstream = tf.reshape(upstream, rows.shape)
-        values = normalized() * scale + offset
-        upstream = materialize(tf.where(values > 0, upstream, slope * upstream))
-        offset_mean = _means(upstream)
-        scale_mean = _means(materialize(upstream * normalized()))
-        common = offset_mean[:, :, None] + normalized() * scale_mean[:, :, None]
-        by_features = scale * inverse_std * (upstream - through * common)
-        count = rows.shape[-1]
-        return (
-            tf.reshape(by_features, features.shape),
-            None,
-            None,
-            count * scale_mean,
-            count * offset_mean,
-            None,
-            None,
-        )
-
-    return tf.reshape(tf.maximum(values, slope * values), features.shape), gradient

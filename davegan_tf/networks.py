@@ -138,7 +138,7 @@ def _stack(input_shape, rows, convolution, *, slope, normalizations, momentum, p
     return stack
 
 
-def run_stack(stack, inputs, *, training=False, sets=1):
+def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
     """A network's layers, one after the other.
 
     Parameters
@@ -150,14 +150,21 @@ def run_stack(stack, inputs, *, training=False, sets=1):
         In training, the batch is that many sets of equal size, one after the other in the batch, which pass batch
         normalisation as batches of their own.
 
+    read_by_others : tuple of int or None
+        Sets, side by side, whose outputs the losses of other networks read.
+
     Returns
     -------
     (batch, height, width, filters) float
+        With ``read_by_others`` twice: for the losses of this network's weights, and for those of others. Here they are
+        one and the same; :func:`davegan_tf.matrix_products.run_stack` knows by them where a gradient has to go.
     """
     if sets == 1 or not training:
-        return stack(inputs, training=training)
-    outputs = [stack(part, training=True) for part in tf.split(inputs, sets)]
-    return tf.concat(outputs, axis=0)
+        outputs = stack(inputs, training=training)
+    else:
+        parts = [stack(part, training=True) for part in tf.split(inputs, sets)]
+        outputs = tf.concat(parts, axis=0)
+    return outputs if read_by_others is None else (outputs, outputs)
 
 
 class _Network(keras.Model):
@@ -230,8 +237,18 @@ class _Network(keras.Model):
         self.built = True
         return stack
 
-    def _run(self, inputs, run=run_stack, **how):
-        return tf.cast(run(self.stack, inputs, **how), tf.float32)
+    def _run(self, inputs, shape, run=run_stack, **how):
+        """The stack's outputs in this shape, or both of them where ``how`` has ``read``."""
+
+        def shaped(outputs):
+            return tf.reshape(tf.cast(outputs, tf.float32), shape)
+
+        outputs = run(self.stack, inputs, **how)
+        if not isinstance(outputs, tuple):
+            return shaped(outputs)
+        first, second = outputs
+        shaped_first = shaped(first)
+        return shaped_first, shaped_first if second is first else shaped(second)
 
     def get_config(self):
         return {**super().get_config(), **self.arguments}
@@ -263,7 +280,7 @@ class Encoder(_Network):
 
     def posterior(self, images, **how):
         """(batch, side, side, channels) → z_mean, z_log_var, (batch, latent_dim) each."""
-        features = tf.reshape(self._run(images, **how), [-1, 2 * self.latent_dim])
+        features = self._run(images, [-1, 2 * self.latent_dim], **how)
         return features[:, : self.latent_dim], features[:, self.latent_dim :]
 
     def call(self, images, training=False):
@@ -291,7 +308,8 @@ class Generator(_Network):
 
     def logits(self, z, **how):
         """(batch, latent_dim) → (batch, side, side, channels) logits."""
-        return self._run(tf.reshape(z, [-1, 1, 1, self.latent_dim]), **how)
+        z = tf.reshape(z, [-1, 1, 1, self.latent_dim])
+        return self._run(z, [-1, *self.image_shape], **how)
 
     def call(self, z, training=False):
         return self.activate(self.logits(z, training=training))
@@ -326,7 +344,7 @@ class Discriminator(_Network):
 
     def logits(self, images, **how):
         """(batch, side, side, channels) → (batch,) logits."""
-        return tf.reshape(self._run(images, **how), [-1])
+        return self._run(images, [-1], **how)
 
     def call(self, images, training=False):
         return tf.sigmoid(self.logits(images, training=training))

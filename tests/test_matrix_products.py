@@ -40,9 +40,9 @@ def outcome(network, inputs, run, **how):
     return outputs, gradients, [tf.identity(v) for v in network.non_trainable_variables]
 
 
-def compare(layers, products):
+def compare(layers, products, tolerances=(1e-5, 1e-4, 1e-5)):
     # Gradients of parameters are sums of thousands of terms of either sign, rounded in another order.
-    for tolerance, expected, got in zip((1e-5, 1e-4, 1e-5), layers, products, strict=True):
+    for tolerance, expected, got in zip(tolerances, layers, products, strict=True):
         for a, b in zip(tf.nest.flatten(expected), tf.nest.flatten(got), strict=True):
             assert a.shape == b.shape
             scale = max(1.0, float(tf.reduce_max(tf.abs(a))))
@@ -87,6 +87,40 @@ def test_products_are_the_layers(kind, options, sets, training):
     compare(layers, products)
 
 
+def both_ways(network, inputs, run, sets, read, at_once):
+    """Gradients of the inputs by a loss of others, which read some sets, and of the weights by another loss."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        own, others = run(network.stack, inputs, training=True, sets=sets, read_by_others=read)
+        numbers = tf.reshape(tf.cast(tf.range(tf.size(own)), tf.float32), tf.shape(own))
+        is_read = tf.repeat([float(index in read) for index in range(sets)], BATCH // sets)
+        its_own = tf.reduce_sum(own * tf.cos(numbers))
+        of_others = tf.reduce_sum(others * tf.sin(numbers) * is_read[:, None, None, None])
+    if at_once:
+        return tape.gradient([its_own, of_others], [inputs, *network.trainable_variables])
+    by_weights = tape.gradient(its_own, network.trainable_variables)
+    return [tape.gradient(of_others, inputs), *by_weights]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "sets", "read"),
+    [
+        ("generator", {"image_size": 32}, 2, (0,)),
+        ("generator", {"image_size": 32, "normalization": "renorm"}, 1, (0,)),
+        ("discriminator", {"image_size": 32, "output_normalization": "moving"}, 3, (1, 2)),
+        ("discriminator", {"image_size": 32}, 1, (0,)),
+    ],
+)
+def test_a_gradient_goes_to_the_weights_or_to_the_inputs(kind, options, sets, read):
+    network = make(kind, **options)
+    inputs = inputs_of(network, 1)
+    apart = both_ways(network, inputs, run_stack, sets, read, False)
+    network = make(kind, **options)
+    compiled = tf.function(both_ways, jit_compile=True)
+    at_once = compiled(network, inputs, matrix_products.run_stack, sets, read, True)
+    compare([apart], [at_once], [1e-4])
+
+
 @pytest.mark.parametrize("normalization", ["batch", "renorm", "moving"])
 def test_one_program_serves_both_kinds_of_statistics(normalization):
     options = {"image_size": 32, "normalization": normalization}
@@ -120,8 +154,8 @@ def test_one_convolution_equals_keras_and_its_transposed(rows):
     kernel = tf.constant(rng.normal(size=(4, 4, 3, 5)).astype("float32"))
     product, transposed = tf.function(
         lambda: (
-            matrix_products._convolution(x, kernel),
-            matrix_products._transposed_convolution(y, kernel),
+            matrix_products._convolution(x, kernel)[0],
+            matrix_products._transposed_convolution(y, kernel)[0],
         ),
         jit_compile=True,
     )()
