@@ -347,10 +347,8 @@ class DAVEGAN(keras.Model):
             z, sets=self.generator_sets, read_by_others=(0,), **how
         )
 
-        # T commutes with the pixel-wise sigmoid, so the translated logits serve both D and L_Rec; the images are
-        # translated by the same u for L_Rec, by their own for D.
+        # T commutes with the pixel-wise sigmoid.
         logits = self.translate(decoded, tf.concat([vae_shift, noise_shift], axis=0))
-        vae_logits, _ = tf.split(logits, 2)
         judged = tf.concat(
             [self.translate(real_images, real_shift), self.generator.activate(logits)],
             axis=0,
@@ -364,11 +362,10 @@ class DAVEGAN(keras.Model):
         )
         real, reconstructed, generated = tf.split(answers, 3)
 
-        moved = self.translate(images, vae_shift)
-        reconstruction = of_encoder = losses.reconstruction_loss(moved, vae_logits)
+        # Of T(x, u) and its reconstruction, moved by the same u, L_Rec has the same terms: it needs no translation.
+        reconstruction = of_encoder = losses.reconstruction_loss(images, tf.split(decoded, 2)[0])
         if for_encoder is not decoded:
-            its_logits = self.translate(tf.split(for_encoder, 2)[0], vae_shift)
-            of_encoder = losses.reconstruction_loss(moved, its_logits)
+            of_encoder = losses.reconstruction_loss(images, tf.split(for_encoder, 2)[0])
         prior_mean, prior_std = augmentation.prior_moments(draws.prior_normal, self.prior)
         kl = losses.kl_loss(
             self.transform_mean(prior_mean, draws.u_mean),
@@ -456,7 +453,19 @@ class DAVEGAN(keras.Model):
     ):
         """As :meth:`train_step`, with all arguments of :meth:`compute_losses` but the draws.
 
-        The draws pass ``materialize``, by which a compiler can be kept from making them anew wherever they are used.
+        Parameters
+        ----------
+        images, real_images, run, batch_statistics
+            As of :meth:`compute_losses`.
+        materialize : callable
+            What the draws pass: a compiler can be kept from making them anew wherever they are used.
+        routed : bool
+            Whether ``run`` lets a loss through to its own network alone (``read_by_others``), so that the gradients of
+            all three can be taken at once.
+
+        Returns
+        -------
+        dict of () float tensors, keyed by LOGS
         """
         replica = this_replica()
         batch_size = replica.whole(tf.shape(images)[0])

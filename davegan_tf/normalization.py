@@ -114,11 +114,17 @@ def recalibrate(network, batches):
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     momenta = [norm.momentum for norm in norms]
+
+    # Layer by layer it would take ten times as long.
+    @tf.function(autograph=False)
+    def see(batch, momentum):
+        for norm in norms:
+            norm.momentum = momentum
+        network(batch, training=True)
+
     try:
         for count, batch in enumerate(batches):
-            for norm in norms:
-                norm.momentum = count / (count + 1.0)
-            network(batch, training=True)
+            see(tf.convert_to_tensor(batch), tf.constant(count / (count + 1.0)))
         for norm in norms:
             variance = norm.moving_variance
             constant = variance < 1e-3 * norm.epsilon
