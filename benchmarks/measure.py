@@ -22,6 +22,7 @@ CONTENDERS = {
     "ablation": (
         "ablation:no_barriers",
         "ablation:automatic_gradients",
+        "ablation:gradients_apart",
         "ablation:separate_passes",
         "ablation:draws_in_place",
         "ablation:library_convolutions",

@@ -16,6 +16,8 @@ from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 from davegan_tf.normalization import BatchRenormalization, MovingNormalization, update_moving
 
 
+# Nothing here branches by a tensor's value, and autograph would convert every function that goes backwards anew.
+@tf.autograph.experimental.do_not_convert
 def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
     """As :func:`davegan_tf.networks.run_stack`, by matrix products; a gradient goes to the weights or to the inputs.
 
