@@ -61,14 +61,21 @@ class Loop:
         from davegan_tf.building import build_model
         from davegan_tf.chunk import Chunk
         from davegan_tf.schedule import Schedule
+        from davegan_tf.training import material_statistics
 
         model = build_model(config, micrograph.n_phases)
         self.schedule = Schedule(config, micrograph)
+        if self.schedule.matches:
+            # As `train` does: its program serves the end of the training, too.
+            model.material_statistics = material_statistics(
+                config, self.schedule, micrograph.n_phases
+            )
         self.chunk = Chunk(
             model,
             self.schedule.images,
             micrograph.n_phases,
             backend=variant or config.training.backend,
+            matches=self.schedule.matches,
         )
         self.chunk_steps, batch = config.training.chunk_steps, config.training.batch_size
         self.step = 0

@@ -18,7 +18,7 @@ class Backend(NamedTuple):
     name: str
     description: str
     xla: bool  # whether a chunk of steps is one XLA program
-    switches: bool  # whether one program serves both batch and fixed statistics of normalisation
+    switches: bool  # whether one program serves the whole training, whichever statistics are fixed or matched
     # Whether the number of steps is a constant of the program: a graphics card then need not tell the host after every
     # step whether there is another.
     counted: bool

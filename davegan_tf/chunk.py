@@ -23,6 +23,8 @@ class Chunk:
         How the steps are computed, see :mod:`davegan_tf.backends`; ``auto``: by the devices.
     distribution : davegan_tf.distribution.Distribution or None
         The one that built the model; None: one device.
+    matches : bool
+        Whether ``matched_statistics`` may become true later: a program that ``switches`` is made for that.
 
     Attributes
     ----------
@@ -39,8 +41,10 @@ class Chunk:
         If the backend can't be had with this distribution or precision.
     """
 
-    def __init__(self, model, images, n_phases, backend="auto", distribution=None):
-        self.model, self.n_phases = model, n_phases
+    def __init__(
+        self, model, images, n_phases, backend="auto", distribution=None, *, matches=False
+    ):
+        self.model, self.n_phases, self.matches = model, n_phases, matches
         self.distribution = distribution or Distribution()
         self.side = model.arguments["image_size"]
         if self.distribution.strategy is not None:
@@ -98,11 +102,12 @@ class Chunk:
         both = (positions, positions if real_positions is None else real_positions)
         padding = ((0, self._length - n_steps), (0, 0), (0, 0))
         positions = np.stack([np.pad(part, padding) for part in both], axis=1)
-        batch_statistics = not self.model.frozen_statistics
+        # As a tensor it is part of the data; as Python's bool it makes tf.function compile for each value.
+        batch, matched = not self.model.frozen_statistics, self.model.matched_statistics
         if self.backend.switches:
-            # As a number it is part of the data; as Python's bool it makes tf.function compile for each value.
-            batch_statistics = tf.constant(batch_statistics)
-        return tf.constant(positions), tf.constant(n_steps), batch_statistics
+            batch = tf.constant(batch)
+            matched = tf.constant(matched) if self.matches else matched
+        return tf.constant(positions), tf.constant(n_steps), batch, matched
 
     def _cut(self, positions, labels):
         """The samples of one batch: (batch, side, side, channels) float32."""
@@ -117,7 +122,7 @@ class Chunk:
             return tf.cast(labels, tf.float32)[..., None]
         return tf.one_hot(tf.cast(labels, tf.int32), self.n_phases)
 
-    def _step(self, positions, labels, batch_statistics):
+    def _step(self, positions, labels, batch_statistics, matched_statistics):
         own, backend = this_replica().own, self.backend
         images, real_images = (self._cut(own(part), labels) for part in tf.unstack(positions))
         return self.model.update(
@@ -125,28 +130,27 @@ class Chunk:
             real_images,
             backend.run_stack,
             batch_statistics,
+            matched_statistics,
             backend.materialize,
             backend.routed,
         )
 
-    def _steps(self, positions, n_steps, batch_statistics):
+    def _steps(self, positions, n_steps, *statistics):
         if not self.backend.counted:
-            return self._loop(positions, n_steps, batch_statistics)
+            return self._loop(positions, n_steps, *statistics)
         length = positions.shape[0]
         return tf.cond(
             n_steps > 0,
-            lambda: self._loop(positions, length, batch_statistics),
-            lambda: self._loop(positions, 0, batch_statistics),
+            lambda: self._loop(positions, length, *statistics),
+            lambda: self._loop(positions, 0, *statistics),
         )
 
-    def _loop(self, positions, n_steps, batch_statistics):
+    def _loop(self, positions, n_steps, *statistics):
         sums = {name: tf.zeros(()) for name in LOGS}
         finite_steps = tf.zeros((), tf.int32)
         index = tf.constant(0)
         while index < n_steps:
-            logs = self.distribution.run(
-                self._step, positions[index], self.labels, batch_statistics
-            )
+            logs = self.distribution.run(self._step, positions[index], self.labels, *statistics)
             sums = {name: sums[name] + logs[name] for name in sums}
             finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(sums.values()))))
             finite_steps += tf.cast(finite, tf.int32)

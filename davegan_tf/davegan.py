@@ -96,7 +96,7 @@ class DAVEGAN(keras.Model):
     matched_statistics : bool
         Whether ``lambda_statistics`` and ``lambda_independence`` act. The same.
     material_statistics : (2, k) float32 or None
-        What ``lambda_statistics`` needs then: mean and variance of the material's
+        What ``lambda_statistics`` needs to act: mean and variance of the material's
         :func:`davegan_tf.set_losses.short_range_statistics` over its images.
 
     Raises
@@ -314,7 +314,15 @@ class DAVEGAN(keras.Model):
         arguments = batch_size, self.latent_dim, self.translation_std_pixels, self.prior_draws
         return draw_step(self.seed, step, *arguments)
 
-    def compute_losses(self, images, real_images, draws, run=run_stack, batch_statistics=True):
+    def compute_losses(
+        self,
+        images,
+        real_images,
+        draws,
+        run=run_stack,
+        batch_statistics=True,
+        matched_statistics=False,
+    ):
         """Forward pass of all three models in training mode: every loss of Eq. 1–9.
 
         Parameters
@@ -328,6 +336,8 @@ class DAVEGAN(keras.Model):
             Computes the layers of a network, see :func:`davegan_tf.networks.run_stack`.
         batch_statistics : bool, or what else ``run`` takes as ``training``
             Whether encoder and generator normalise by the batch, not by the fixed statistics of inference.
+        matched_statistics : bool or () bool tensor
+            Whether ``lambda_statistics`` and ``lambda_independence`` act.
 
         Returns
         -------
@@ -373,7 +383,11 @@ class DAVEGAN(keras.Model):
             self.transform_mean(z_mean, draws.u_mean),
             self.transform_std(posterior_std, draws.u_std),
         )
-        unseen, normality = self._set_losses(decoded, images, z_mean, z_vae, draws)
+        samples = self.generator.activate(tf.split(decoded, 2)[1])
+        unseen = set_losses.where_asked(
+            matched_statistics, self._unseen_loss, samples, draws.z_noise, images, z_mean
+        )
+        normality = self._normality_loss(z_vae)
         _, *fakes = tf.split(for_generator, 3)
         adversarial_vae, adversarial_noise = map(losses.adversarial_loss, fakes)
         values = (
@@ -396,27 +410,25 @@ class DAVEGAN(keras.Model):
         )
         return dict(zip(LOGS, values, strict=True))
 
-    def _set_losses(self, decoded, images, z_mean, z_vae, draws):
-        """What the paper's losses have not, of sets of images: that of the generator, and that of the encoder.
+    def _unseen_loss(self, samples, z_noise, images, z_mean):
+        """The generator's loss beyond the paper, of what D does not see of samples: () float tensor, or 0.0."""
+        # Sets are those of the whole batch, not of a replica's part of it.
+        samples, *known = map(this_replica().together, (samples, z_noise, images, z_mean))
+        loss = 0.0
+        if self.lambda_statistics:
+            loss += self.lambda_statistics * self._match_statistics(samples)
+        if self.lambda_independence:
+            likeness = set_losses.independence_loss(samples, *known)
+            loss += self.lambda_independence * likeness
+        return loss
 
-        Seen in the whole batch, not in a replica's part of it. Each is a () float tensor, or 0.0 where it is off.
-        """
-        together = this_replica().together
-        unseen = 0.0  # by D
-        if self.matched_statistics:
-            samples = together(self.generator.activate(tf.split(decoded, 2)[1]))
-            if self.lambda_statistics:
-                unseen += self.lambda_statistics * self._match_statistics(samples)
-            if self.lambda_independence:
-                known = map(together, (draws.z_noise, images, tf.stop_gradient(z_mean)))
-                likeness = set_losses.independence_loss(samples, *known)
-                unseen += self.lambda_independence * likeness
-        normality = 0.0
-        if self.lambda_normality:
-            # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
-            weight = min(self.beta, 1.0) * self.lambda_normality
-            normality = weight * set_losses.normality_loss(together(z_vae))
-        return unseen, normality
+    def _normality_loss(self, z_vae):
+        """The encoder's loss beyond the paper: () float tensor, or 0.0."""
+        if not self.lambda_normality:
+            return 0.0
+        # Not more for β above 1: the estimate of a batch is noisy, and would drown what z tells of an image.
+        weight = min(self.beta, 1.0) * self.lambda_normality
+        return weight * set_losses.normality_loss(this_replica().together(z_vae))
 
     def _match_statistics(self, samples):
         """The loss of the samples' statistics; the multipliers move on."""
@@ -440,7 +452,8 @@ class DAVEGAN(keras.Model):
         """
         images, real_images, _ = keras.utils.unpack_x_y_sample_weight(data)
         real_images = images if real_images is None else real_images
-        return self.update(images, real_images, batch_statistics=not self.frozen_statistics)
+        how = not self.frozen_statistics, self.matched_statistics
+        return self.update(images, real_images, run_stack, *how)
 
     def update(
         self,
@@ -448,6 +461,7 @@ class DAVEGAN(keras.Model):
         real_images,
         run=run_stack,
         batch_statistics=True,
+        matched_statistics=False,
         materialize=lambda x: x,
         routed=False,
     ):
@@ -455,7 +469,7 @@ class DAVEGAN(keras.Model):
 
         Parameters
         ----------
-        images, real_images, run, batch_statistics
+        images, real_images, run, batch_statistics, matched_statistics
             As of :meth:`compute_losses`.
         materialize : callable
             What the draws pass: a compiler can be kept from making them anew wherever they are used.
@@ -471,8 +485,9 @@ class DAVEGAN(keras.Model):
         batch_size = replica.whole(tf.shape(images)[0])
         draws = self.draw(self.training_step.value, batch_size).of(replica)
         draws = Draws(*map(materialize, draws))
+        how = run, batch_statistics, matched_statistics
         with tf.GradientTape(persistent=not routed) as tape:
-            logs = self.compute_losses(images, real_images, draws, run, batch_statistics)
+            logs = self.compute_losses(images, real_images, draws, *how)
         updates = self._updates()
         variables = [network.trainable_variables for network, _ in updates]
         its_losses = [logs[f"{network.name}_loss"] for network, _ in updates]

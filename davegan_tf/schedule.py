@@ -68,6 +68,11 @@ class Schedule:
         return self.decayed_from + self._training.chunk_steps
 
     @property
+    def matches(self):
+        """Whether statistics of samples are matched in some chunk."""
+        return self.matched_from < self.total
+
+    @property
     def never_reached(self):
         """The keys ``…_after`` that begin too late for any chunk to be computed otherwise, with their epochs."""
         first_steps = {

@@ -135,6 +135,43 @@ def next_multipliers(multipliers, generated, material, rate):
     return tf.clip_by_value(multipliers + rate * difference, -limit, limit)
 
 
+def where_asked(asked, loss, samples, *others):
+    """``loss(samples, *others)`` where it is asked for, else 0.0; its gradient goes to the samples alone.
+
+    Parameters
+    ----------
+    asked : bool or () bool tensor
+        As a tensor, one compiled program serves both, and computes the loss and its gradient only where it holds.
+    loss : callable
+        Returns a () float tensor.
+    samples, others : float tensors
+
+    Returns
+    -------
+    () float
+    """
+    others = [tf.stop_gradient(each) for each in others]
+    if isinstance(asked, bool):
+        return loss(samples, *others) if asked else 0.0
+
+    @tf.custom_gradient
+    def value_of(samples):
+        def value_and_gradient():
+            with tf.GradientTape() as tape:
+                tape.watch(samples)
+                value = loss(samples, *others)
+            return value, tape.gradient(value, samples)
+
+        def nothing():
+            return tf.zeros(()), tf.zeros_like(samples)
+
+        # Both in one branch: a gradient in a branch of its own would have all that is between handed over.
+        value, gradient = tf.cond(asked, value_and_gradient, nothing)
+        return value, lambda upstream: upstream * gradient
+
+    return value_of(samples)
+
+
 def _square_of_mean(values):
     """(n, k), n ≥ 2 → (k,): the square of the expectation, estimated without bias from n draws of it."""
     products = tf.square(tf.reduce_sum(values, 0)) - tf.reduce_sum(tf.square(values), 0)

@@ -24,7 +24,7 @@ from davegan_tf.set_losses import short_range_statistics
 from davegan_tf.stop_signal import StopSignal
 
 STATISTICS_IMAGES = 2048  # crops enough to know a micrograph
-STATISTICS_PARTS = 64  # TensorFlow keeps the memory that one of them needs
+STATISTICS_PARTS = 256  # TensorFlow keeps the memory that one of them needs
 
 
 class TrainingDivergedError(InputError):
@@ -88,6 +88,17 @@ def train(config, micrograph, run, *, resume=False, overwrite=False, log_folder=
         distribution.on_chief(take_folder)
         session = _Session(config, micrograph, run, log_folder, observers, distribution)
         return session.run(stop)
+
+
+def material_statistics(config, schedule, n_phases):
+    """Mean and variance of the short-range statistics of what D is shown as real: (2, k) float32."""
+    steps = math.ceil(STATISTICS_IMAGES / config.training.batch_size)
+    positions = schedule.real_positions.positions(0, steps).reshape(-1, 3)
+    found = []
+    for part in np.array_split(positions, STATISTICS_PARTS):
+        labels = cut(schedule.images, part, config.data.image_size)
+        found.extend(short_range_statistics(encode_phases(labels, n_phases)).numpy())
+    return np.stack([np.mean(found, axis=0), np.var(found, axis=0)])
 
 
 class _Session:
@@ -212,20 +223,18 @@ class _Session:
         return step, signal
 
     def _switch(self, step, chunk):
-        """Go over to fixed and to matched statistics at their steps; the chunk, or None where another is needed."""
-        if step >= self.schedule.frozen_from and not self.model.frozen_statistics:
-            # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
-            if step == self.schedule.frozen_from:
-                self._recalibrate()
-            self.model.frozen_statistics = True
-            # Another program, unless this one serves both.
-            chunk = chunk if chunk is not None and chunk.backend.switches else None
-        if step >= self.schedule.matched_from and not self.model.matched_statistics:
-            if self.config.model.lambda_statistics:
-                self.model.material_statistics = self._material_statistics()
-            self.model.matched_statistics = True
-            chunk = None
-        return chunk
+        """Go over to fixed and to matched statistics at their steps; the chunk, or None where another is needed.
+
+        A program serves the whole training, or one stretch of it.
+        """
+        model, schedule = self.model, self.schedule
+        # A run that is resumed beyond this step has re-estimated statistics in its checkpoint.
+        if step == schedule.frozen_from and not model.frozen_statistics:
+            self._recalibrate()
+        now = step >= schedule.frozen_from, step >= schedule.matched_from
+        same = now == (model.frozen_statistics, model.matched_statistics)
+        model.frozen_statistics, model.matched_statistics = now
+        return chunk if same or (chunk and chunk.backend.switches) else None
 
     @contextlib.contextmanager
     def _timed(self, part):
@@ -256,24 +265,20 @@ class _Session:
             rate = getattr(self.config.training, f"{name}_learning_rate")
             getattr(self.model, f"{name}_optimizer").learning_rate = rate * share
 
-    def _material_statistics(self):
-        """Mean and variance of the short-range statistics of what D is shown as real: (2, k) float32."""
-        data, n_phases = self.config.data, self.micrograph.n_phases
-        steps = math.ceil(STATISTICS_IMAGES / self.config.training.batch_size)
-        found = []
-        for positions in np.array_split(
-            self.schedule.real_positions.positions(0, steps), STATISTICS_PARTS
-        ):
-            labels = cut(self.schedule.images, positions.reshape(-1, 3), data.image_size)
-            found.extend(short_range_statistics(encode_phases(labels, n_phases)).numpy())
-        return np.stack([np.mean(found, axis=0), np.var(found, axis=0)])
-
     def _compile(self, count):
         """The program, for a first chunk of ``count`` steps."""
         training = self.config.training
         n_phases = self.micrograph.n_phases
+        model = self.model
+        if self.schedule.matches and model.lambda_statistics and model.material_statistics is None:
+            model.material_statistics = material_statistics(self.config, self.schedule, n_phases)
         chunk = Chunk(
-            self.model, self.schedule.images, n_phases, training.backend, self.distribution
+            model,
+            self.schedule.images,
+            n_phases,
+            training.backend,
+            self.distribution,
+            matches=self.schedule.matches,
         )
         longest = min(training.chunk_steps, self.schedule.total)
         seconds = chunk.compile(count if chunk.backend.counted else longest, training.batch_size)

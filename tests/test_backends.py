@@ -30,9 +30,11 @@ def prepare(n_phases, name="paper/alloy.yaml", side=64, overrides=()):
     return config, images, positions.positions(0, STEPS)
 
 
-def start(config, images, n_phases, backend):
+def start(config, images, n_phases, backend, **options):
     model = build_model(config, n_phases)
-    chunk = Chunk(model, images, n_phases, backend)
+    if config.model.lambda_statistics:
+        model.material_statistics = np.full((2, 20), 0.1, np.float32)
+    chunk = Chunk(model, images, n_phases, backend, **options)
     chunk.compile(STEPS, 4)
     return model, chunk
 
@@ -117,6 +119,33 @@ def test_the_fast_path_agrees_with_the_plain_one_from_the_same_state(side, n_pha
             np.testing.assert_allclose(
                 its / scale, moment / scale, rtol=0, atol=1e-4, err_msg=moment.name
             )
+
+
+def test_one_fast_program_serves_before_and_after_statistics_are_matched():
+    """It agrees with the plain path in both, and the multipliers move only after."""
+    config, images, positions = prepare(2, "alloy.yaml", side=32)
+    plain, plain_chunk = start(config, images, 2, "graph")
+    fast, fast_chunk = start(config, images, 2, "xla_matmul", matches=True)
+    before = None
+    for matched in (False, True):
+        copy(plain, fast)
+        for model in (plain, fast):
+            model.frozen_statistics, model.matched_statistics = True, matched
+        expected, got = plain_chunk.run(positions[:1]), fast_chunk.run(positions[:1])
+        np.testing.assert_allclose(as_rows([got]), as_rows([expected]), rtol=2e-5)
+        for moment, its in zip(_moments(plain), _moments(fast), strict=True):
+            scale = np.abs(moment).max() or 1.0
+            np.testing.assert_allclose(
+                its / scale, moment / scale, rtol=0, atol=1e-4, err_msg=moment.name
+            )
+        assert bool(np.any(fast.statistics_multipliers)) == matched
+        np.testing.assert_allclose(
+            fast.statistics_multipliers, plain.statistics_multipliers, rtol=1e-4, atol=1e-8
+        )
+        before = before or got
+    assert fast_chunk.function.experimental_get_tracing_count() == 1
+    # What is added is not lost in the comparison.
+    assert abs(got["generator_loss"] / before["generator_loss"] - 1) > 0.1
 
 
 @pytest.fixture(params=BACKENDS)

@@ -348,6 +348,10 @@ def test_without_translation_no_image_is_moved(images, std):
     assert (results[0] == results[1]) == (std == 0)
 
 
+FROZEN = {"batch_statistics": False}
+MATCHED = {**FROZEN, "matched_statistics": True}
+
+
 @pytest.mark.parametrize("weight", ["lambda_statistics", "lambda_independence"])
 def test_statistics_are_matched_while_it_is_asked_for(images, weight):
     """Both of the samples as they are, untranslated."""
@@ -355,13 +359,11 @@ def test_statistics_are_matched_while_it_is_asked_for(images, weight):
     material = np.linspace(0.1, 0.5, 40, dtype=np.float32).reshape(2, 20)
     draws = plain.draw(tf.constant(0, tf.int64), len(images))
     assert forward(matching, images) == forward(plain, images)
-    matching.matched_statistics = True
     if weight == "lambda_statistics":
         matching.material_statistics = material
-    frozen = {"batch_statistics": False}
     before, after = (
-        {k: float(v) for k, v in each.compute_losses(images, images, draws, **frozen).items()}
-        for each in (plain, matching)
+        {k: float(v) for k, v in each.compute_losses(images, images, draws, **how).items()}
+        for each, how in ((plain, FROZEN), (matching, MATCHED))
     )
     generated = plain.generator(draws.z_noise)
     terms = {
@@ -384,10 +386,9 @@ def test_multipliers_of_statistics_move_and_count(images):
     model = make(lambda_statistics=50.0, statistics_rate=0.01)
     draws = model.draw(tf.constant(0, tf.int64), len(images))
     generated = set_losses.short_range_statistics(model.generator(draws.z_noise))
-    model.matched_statistics = True
     model.material_statistics = np.stack([np.full(20, 0.3), np.full(20, 0.02)]).astype(np.float32)
     found = [
-        float(model.compute_losses(images, images, draws, batch_statistics=False)["generator_loss"])
+        float(model.compute_losses(images, images, draws, **MATCHED)["generator_loss"])
         for _ in range(2)
     ]
     moved = 0.01 * (tf.reduce_mean(generated, axis=0) - 0.3)

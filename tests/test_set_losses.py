@@ -289,3 +289,35 @@ def test_the_gradient_of_normality_widens_narrow_codes_and_centres_others(rng):
 def test_one_code_has_no_distribution():
     with pytest.raises(ValueError, match="two or more"):
         set_losses.normality_loss(tf.zeros([1, 5]))
+
+
+def test_a_loss_is_computed_where_it_is_asked_for_and_its_gradient_goes_to_the_samples():
+    """By a bool or by a tensor in one compiled program."""
+    samples, others = tf.constant([[0.3, 0.7], [0.2, 0.9]]), tf.constant([[2.0, -1.0]])
+    calls = tf.Variable(0, trainable=False)
+
+    def loss(samples, others):
+        calls.assign_add(1)
+        return tf.reduce_sum(samples**3 * others)
+
+    def value_and_gradients(asked):
+        with tf.GradientTape() as tape:
+            tape.watch((samples, others))
+            value = 4.0 * set_losses.where_asked(asked, loss, samples, others) + tf.reduce_sum(
+                samples
+            )
+        return value, *tape.gradient(value, (samples, others))
+
+    program = tf.function(value_and_gradients, jit_compile=True)
+    wanted = {
+        True: (4.0 * np.sum(samples**3 * others) + 2.1, 12.0 * samples**2 * others + 1.0),
+        False: (2.1, tf.ones_like(samples)),
+    }
+    for count, asked in enumerate((False, True)):
+        for ways in (value_and_gradients(asked), program(tf.constant(asked))):
+            value, by_samples, by_others = ways
+            np.testing.assert_allclose(value, wanted[asked][0], rtol=1e-6)
+            np.testing.assert_allclose(by_samples, wanted[asked][1], rtol=1e-6)
+            assert by_others is None or not np.any(by_others)
+        assert int(calls) == 2 * count
+    assert program.experimental_get_tracing_count() == 1

@@ -495,7 +495,7 @@ class Fake:
     def __init__(self, step, value):
         self.arguments = {"image_size": 32, "precision": "float32"}
         self.steps, self.bad, self.value = tf.Variable(0), step, value
-        self.frozen_statistics = False
+        self.frozen_statistics = self.matched_statistics = False
 
     def update(self, images, real_images, *_):
         self.steps.assign_add(1)
@@ -756,14 +756,16 @@ def test_frozen_and_matched_statistics_and_resuming_changes_nothing(backend, ste
         np.testing.assert_array_equal(rows(run.history)[1], mine)
 
 
+@pytest.mark.parametrize("backend", ["graph", "xla_matmul"])
 @pytest.mark.parametrize(
-    ("statistics", "independence", "measured", "programs"),
-    [(0, 0, 0, 1), (0, 5, 0, 2), (5, 0, 1, 2), (5, 5, 1, 2)],
+    ("statistics", "independence"),
+    [(0, 0), (0, 5), (5, 0), (5, 5)],
 )
 def test_only_what_acts_is_measured_and_compiled(
-    statistics, independence, measured, programs, monkeypatch, tmp_path, models
+    backend, statistics, independence, monkeypatch, tmp_path, models
 ):
-    compiled, calls, matched = [], [], []
+    compiled, calls, matched, switches = [], [], [], []
+    acts = bool(statistics or independence)
 
     class Watch:
         def start(self, *_):
@@ -776,21 +778,29 @@ def test_only_what_acts_is_measured_and_compiled(
             matched.append(models[-1].matched_statistics)
 
     def run(self, positions, real_positions=None):
+        *_, switch = self.arguments(positions, real_positions)
+        switches.append(switch if isinstance(switch, bool) else bool(switch.numpy()))
         return dict.fromkeys(LOGS, 1.0) | {"finite_steps": len(positions)}
 
-    def statistics_of_material(self):
-        calls.append(self)
+    def statistics_of_material(*arguments):
+        calls.append(arguments)
         return np.full((2, 20), 0.1, np.float32)
 
     monkeypatch.setattr(Chunk, "run", run)
-    monkeypatch.setattr(training._Session, "_material_statistics", statistics_of_material)
+    monkeypatch.setattr(training, "material_statistics", statistics_of_material)
     weights = (f"model.lambda_statistics={statistics}", f"model.lambda_independence={independence}")
-    config, data = tiny(*weights, "training.match_statistics_after=3")
+    backend = f"training.backend={backend}"
+    config, data = tiny(*weights, "training.match_statistics_after=3", backend)
     train(config, data, RunFolder(tmp_path / "run"), observers=[Watch()])
-    assert len(calls) == measured
+    programs = 2 if acts and backend.endswith("graph") else 1
+    assert len(calls) == bool(statistics)
     assert compiled == [False, True][:programs]
     # Chunks of an epoch each.
-    assert matched == [False] * 3 + [programs == 2] * 3
+    assert matched == [False] * 3 + [acts] * 3
+    # What compiles runs nothing.
+    assert [
+        each for index, each in enumerate(switches) if index not in (0, 4)[:programs]
+    ] == matched
 
 
 @pytest.mark.slow
