@@ -146,8 +146,7 @@ def _from_one_pixel(features, kernel):
             tf.reshape(tf.transpose(each, [2, 3, 0, 1]), [rows.shape[0], -1]) for each in upstreams
         ]
         by_features = [
-            tf.matmul(rows, each, transpose_a=True)[:, :, None, None]
-            for each in _needed(upstreams, lowest)
+            _few_columns(rows, each)[:, :, None, None] for each in _needed(upstreams, lowest)
         ]
         by_kernel = tf.matmul(upstreams[0], features, transpose_b=True)
         return by_features, tf.reshape(by_kernel, kernel.shape)
@@ -160,7 +159,7 @@ def _to_one_pixel(features, kernel):
     size, _, channels, filters = kernel.shape
     rows = tf.reshape(kernel, [-1, filters])
     pixels = tf.reshape(tf.transpose(features, [2, 3, 0, 1]), [rows.shape[0], -1])
-    product = tf.matmul(rows, pixels, transpose_a=True)
+    product = _few_columns(rows, pixels)
 
     def pull(upstreams, lowest):
         upstreams = [each[:, :, 0, 0] for each in upstreams]
@@ -175,10 +174,15 @@ def _to_one_pixel(features, kernel):
     return product[:, :, None, None], pull
 
 
+def _few_columns(rows, pixels):
+    """(K, F) and (K, n) → (F, n): their product by way of its transpose, as XLA is faster so with few columns n."""
+    return tf.transpose(materialize(tf.matmul(pixels, rows, transpose_a=True)))
+
+
 def _convolution(features, kernel):
     """Stride 2, "same": (C, n, 2 h, 2 w) and (4, 4, C, F) → (F, n, h, w)."""
     patches = _block_patches(features)
-    product = tf.matmul(_rows(kernel), patches, transpose_a=True)
+    product = _columns(kernel) @ patches
     n, height, width = features.shape[1], features.shape[2] // 2, features.shape[3] // 2
 
     def pull(upstreams, lowest):
@@ -195,11 +199,9 @@ def _transposed_convolution(features, kernel):
 
     def pull(upstreams, lowest):
         patches = [_block_patches(materialize(each)) for each in upstreams]
+        columns = _columns(kernel)
         by_features = [
-            tf.reshape(
-                tf.matmul(_rows(kernel), each, transpose_a=True),
-                [features.shape[0], -1, *features.shape[2:]],
-            )
+            tf.reshape(columns @ each, [features.shape[0], -1, *features.shape[2:]])
             for each in _needed(patches, lowest)
         ]
         return by_features, _kernel_gradient(patches[0], features, kernel.shape)
@@ -215,10 +217,11 @@ def _block_patches(features):
     channels, n, height, width = features.shape
     rows, columns = height // 2, width // 2
     padded = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
-    blocks = tf.reshape(padded, [channels, n, rows + 1, 2, columns + 1, 2])
-    blocks = materialize(tf.transpose(blocks, [3, 5, 0, 1, 2, 4]))
+    # Pixels that are alike within their blocks, one plane each: patches are then copied by whole rows.
+    planes = [tf.stack([padded[..., i::2, j::2] for j in (0, 1)]) for i in (0, 1)]
+    planes = materialize(tf.stack(planes))
     patches = [
-        blocks[i, ..., a : a + rows, b : b + columns]
+        planes[i, ..., a : a + rows, b : b + columns]
         for a in (0, 1)
         for i in (0, 1)
         for b in (0, 1)
@@ -226,9 +229,12 @@ def _block_patches(features):
     return tf.reshape(tf.stack(patches), [16 * channels, n * rows * columns])
 
 
-def _rows(kernel):
-    """(4, 4, C, F) → (16 C, F), in the order of :func:`_block_patches`."""
-    return tf.reshape(kernel, [-1, kernel.shape[-1]])
+def _columns(kernel):
+    """(4, 4, C, F) → (F, 16 C), in the order of :func:`_block_patches`.
+
+    Written out, as XLA's products with the transpose of a matrix are slower than those with the matrix.
+    """
+    return materialize(tf.transpose(tf.reshape(kernel, [-1, kernel.shape[-1]])))
 
 
 def _kernel_gradient(patches, values, shape):
