@@ -42,6 +42,25 @@ def _automatic_gradients():
     matrix_products._transposed_convolution = automatic(matrix_products._unfold)
 
 
+def _operands_in_place():
+    """Products with the transposes of kernels, and of few columns, as they come."""
+    matrix_products._columns = lambda kernel: tf.transpose(
+        tf.reshape(kernel, [-1, kernel.shape[-1]])
+    )
+    matrix_products._few_columns = lambda rows, pixels: tf.matmul(rows, pixels, transpose_a=True)
+
+
+def _pixels_in_place():
+    """Patches copied together from where their pixels are."""
+
+    def planes(features):
+        channels, n, height, width = features.shape
+        blocks = tf.reshape(features, [channels, n, height // 2, 2, width // 2, 2])
+        return tf.transpose(blocks, [3, 5, 0, 1, 2, 4])
+
+    matrix_products._planes = planes
+
+
 def _gradients_apart():
     """The gradient of each loss by itself, through all sets of every network on its way."""
     at_once = matrix_products.run_stack
@@ -87,6 +106,8 @@ def _replace(**parts):
 ABLATIONS = {
     "no_barriers": _no_barriers,
     "automatic_gradients": _automatic_gradients,
+    "operands_in_place": _operands_in_place,
+    "pixels_in_place": _pixels_in_place,
     "gradients_apart": _gradients_apart,
     "separate_passes": _separate_passes,
     "draws_in_place": _draws_in_place,

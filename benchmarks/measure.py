@@ -22,6 +22,8 @@ CONTENDERS = {
     "ablation": (
         "ablation:no_barriers",
         "ablation:automatic_gradients",
+        "ablation:operands_in_place",
+        "ablation:pixels_in_place",
         "ablation:gradients_apart",
         "ablation:separate_passes",
         "ablation:draws_in_place",

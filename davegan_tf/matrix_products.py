@@ -217,9 +217,7 @@ def _block_patches(features):
     channels, n, height, width = features.shape
     rows, columns = height // 2, width // 2
     padded = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
-    # Pixels that are alike within their blocks, one plane each: patches are then copied by whole rows.
-    planes = [tf.stack([padded[..., i::2, j::2] for j in (0, 1)]) for i in (0, 1)]
-    planes = materialize(tf.stack(planes))
+    planes = materialize(_planes(padded))
     patches = [
         planes[i, ..., a : a + rows, b : b + columns]
         for a in (0, 1)
@@ -227,6 +225,14 @@ def _block_patches(features):
         for b in (0, 1)
     ]
     return tf.reshape(tf.stack(patches), [16 * channels, n * rows * columns])
+
+
+def _planes(features):
+    """(C, n, 2 h, 2 w) → (2, 2, C, n, h, w): a plane for each place within a block of 2 × 2 pixels.
+
+    By strides, as XLA would leave pixels in place for a transposition, and patches then be copied pixel by pixel.
+    """
+    return tf.stack([tf.stack([features[..., i::2, j::2] for j in (0, 1)]) for i in (0, 1)])
 
 
 def _columns(kernel):
