@@ -1,5 +1,6 @@
 """The training loop's inner part: some steps as one compiled function."""
 
+import functools
 import time
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 from davegan_tf import backends
 from davegan_tf.davegan import LOGS
 from davegan_tf.distribution import Distribution, this_replica
+from davegan_tf.flat_weights import FlatWeights
 from davegan_tf.heap import release_free_memory
 
 
@@ -56,6 +58,7 @@ class Chunk:
             backend = "graph"
         self.backend = backends.choose(backend, model.arguments["precision"])
         self.labels = self.distribution.copies(images)
+        self._flat = FlatWeights(model.updates()) if self.backend.routed else None
         self.function = tf.function(self._steps, jit_compile=self.backend.xla)
         self._length = 0
 
@@ -90,7 +93,11 @@ class Chunk:
         """
         arguments = self.arguments(positions, real_positions)
         with self.distribution.together():
+            if self._flat is not None:
+                self._flat.read()
             logs = self.function(*arguments)
+            if self._flat is not None:
+                self._flat.write()
         return {key: value.numpy().item() for key, value in logs.items()}
 
     def arguments(self, positions, real_positions=None):
@@ -124,15 +131,20 @@ class Chunk:
 
     def _step(self, positions, labels, batch_statistics, matched_statistics):
         own, backend = this_replica().own, self.backend
+        run, updates = backend.run_stack, None
+        if self._flat is not None:
+            run = functools.partial(run, values_of=self._flat.values_of)
+            updates = self._flat.updates
         images, real_images = (self._cut(own(part), labels) for part in tf.unstack(positions))
         return self.model.update(
             images,
             real_images,
-            backend.run_stack,
+            run,
             batch_statistics,
             matched_statistics,
             backend.materialize,
             backend.routed,
+            updates,
         )
 
     def _steps(self, positions, n_steps, *statistics):

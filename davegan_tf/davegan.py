@@ -226,8 +226,8 @@ class DAVEGAN(keras.Model):
         self.encoder_optimizer = encoder_optimizer or keras.optimizers.Adam(1e-4)
         self.generator_optimizer = generator_optimizer or keras.optimizers.Adam(1e-4)
         self.discriminator_optimizer = discriminator_optimizer or keras.optimizers.Adam(4e-5)
-        for network, optimizer in self._updates():
-            optimizer.build(network.trainable_variables)
+        for _, optimizer, variables in self.updates():
+            optimizer.build(variables)
         # Keras would make an unused RMSprop of its own, and log its learning rate.
         super().compile(optimizer=self.generator_optimizer, **kwargs)
         # It is not the optimizer of the whole model: `fit` would give all weights its averages at the end.
@@ -244,8 +244,8 @@ class DAVEGAN(keras.Model):
 
     def average_weights(self):
         """Give the weights the values of their moving averages, where an optimizer keeps any (``use_ema``)."""
-        for network, optimizer in self._updates():
-            optimizer.finalize_variable_values(network.trainable_variables)
+        for _, optimizer, variables in self.updates():
+            optimizer.finalize_variable_values(variables)
 
     def get_compile_config(self):
         if not self.compiled:
@@ -267,12 +267,14 @@ class DAVEGAN(keras.Model):
             }
         )
 
-    def _updates(self):
-        return (
+    def updates(self):
+        """What a step trains: (network, its optimizer, its variables) of each."""
+        pairs = (
             (self.encoder, self.encoder_optimizer),
             (self.generator, self.generator_optimizer),
             (self.discriminator, self.discriminator_optimizer),
         )
+        return [(*pair, pair[0].trainable_variables) for pair in pairs]
 
     # --- use -------------------------------------------------------------------------------------------------------
 
@@ -464,6 +466,7 @@ class DAVEGAN(keras.Model):
         matched_statistics=False,
         materialize=lambda x: x,
         routed=False,
+        updates=None,
     ):
         """As :meth:`train_step`, with all arguments of :meth:`compute_losses` but the draws.
 
@@ -488,17 +491,17 @@ class DAVEGAN(keras.Model):
         how = run, batch_statistics, matched_statistics
         with tf.GradientTape(persistent=not routed) as tape:
             logs = self.compute_losses(images, real_images, draws, *how)
-        updates = self._updates()
-        variables = [network.trainable_variables for network, _ in updates]
-        its_losses = [logs[f"{network.name}_loss"] for network, _ in updates]
+        networks, optimizers, variables = zip(*(updates or self.updates()), strict=True)
+        its_losses = [logs[f"{network.name}_loss"] for network in networks]
         if routed:
             gradients = tape.gradient(its_losses, variables)
+            gradients = [[*map(materialize, its)] for its in gradients]
         else:
             gradients = [
                 tape.gradient(loss, its, replica.gradient_weight)
                 for loss, its in zip(its_losses, variables, strict=True)
             ]
-        for (_, optimizer), *pair in zip(updates, gradients, variables, strict=True):
+        for optimizer, *pair in zip(optimizers, gradients, variables, strict=True):
             optimizer.apply(*pair)
         self.training_step.assign_add(1)
         return replica.mean(logs)

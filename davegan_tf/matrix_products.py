@@ -18,7 +18,7 @@ from davegan_tf.normalization import BatchRenormalization, MovingNormalization, 
 
 # Nothing here branches by a tensor's value, and autograph would convert every function that goes backwards anew.
 @tf.autograph.experimental.do_not_convert
-def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
+def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None, values_of=None):
     """As :func:`davegan_tf.networks.run_stack`, by matrix products; a gradient goes to the weights or to the inputs.
 
     The sets share every product; only batch normalisation keeps them apart. ``training`` may be a () bool tensor, so
@@ -29,7 +29,9 @@ def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
     gradients at once, and nothing is computed that no optimizer uses.
     """
     blocks = _blocks(stack)
-    weights = [[tf.convert_to_tensor(each) for each in _weights(*block[:2])] for block in blocks]
+    variables = [variable for block in blocks for variable in _weights(*block[:2])]
+    values = iter(values_of(variables) if values_of else map(tf.convert_to_tensor, variables))
+    weights = [[next(values) for _ in _weights(*block[:2])] for block in blocks]
 
     @tf.custom_gradient
     def outputs_of(inputs, *_):
@@ -288,29 +290,30 @@ def _biased(features, bias, slope, ways):
 
 def _normalize(layer, features, gamma, beta, slope, training, ways):
     """Batch normalisation as ``layer`` would do it to one set after the other, then leaky ReLU."""
-    mean, variance = _moments(features, ways.sets)
-    statistics = []  # of each set: mean and variance to normalise by, scale and offset
-    corrections = []  # of each set: r and d of batch renormalisation
-    for each in zip(tf.unstack(mean, axis=1), tf.unstack(variance, axis=1), strict=True):
-        scale, offset = gamma, beta
+    mean, variance = own = _moments(features, ways.sets)
+    moving, corrections = [], []  # of each set; the latter are r and d of batch renormalisation
+    for each in zip(*(tf.unstack(part, axis=1) for part in own), strict=True):
         if isinstance(layer, BatchRenormalization):
             r, d = layer.corrections(*each)
             r, d = _where(training, r, tf.ones_like(r)), _where(training, d, tf.zeros_like(d))
             corrections.append((r, d))
-            scale, offset = r * scale, d * scale + offset
-        momentum = _where(training, layer.momentum, 1.0)
-        update_moving(layer, *each, momentum)
-        moving = (
-            tf.convert_to_tensor(layer.moving_mean),
-            tf.convert_to_tensor(layer.moving_variance),
+        update_moving(layer, *each, _where(training, layer.momentum, 1.0))
+        moving.append([tf.convert_to_tensor(v) for v in (layer.moving_mean, layer.moving_variance)])
+    if isinstance(layer, MovingNormalization):
+        mean, variance = _by_channel(moving)
+    else:
+        # Without training they stay what they are.
+        mean, variance = (
+            _where(training, part, known[:, None])
+            for part, known in zip(own, moving[0], strict=True)
         )
-        if isinstance(layer, MovingNormalization):
-            each = moving
-        else:
-            each = [_where(training, own, other) for own, other in zip(each, moving, strict=True)]
-        statistics.append([*each, scale, offset])
+    scale, offset = gamma[:, None], beta[:, None]
+    if corrections:
+        r, d = _by_channel(corrections)
+        scale, offset = r * scale, d * scale + offset
     mean, variance, scale, offset = (
-        tf.stack(each, axis=1)[:, :, None] for each in zip(*statistics, strict=True)
+        tf.broadcast_to(each, [features.shape[0], ways.sets])[:, :, None]
+        for each in (mean, variance, scale, offset)
     )
     inverse_std = tf.math.rsqrt(variance + layer.epsilon)
     # 1 where mean and inverse standard deviation are those of the features themselves, so that the gradient flows
@@ -328,7 +331,6 @@ def _normalize(layer, features, gamma, beta, slope, training, ways):
         _, by_scale, by_offset = found[0]
         by_gamma = by_scale
         if corrections:
-            r, d = (tf.stack(each, axis=1) for each in zip(*corrections, strict=True))
             by_gamma = r * by_scale + d * by_offset
         by_weights = [tf.reduce_sum(each, axis=1) for each in (by_gamma, by_offset)]
         return [by_features for by_features, _, _ in found], by_weights
@@ -359,6 +361,11 @@ def _where(condition, a, b):
     if isinstance(condition, bool):
         return a if condition else b
     return tf.where(condition, a, b)
+
+
+def _by_channel(of_sets):
+    """Pairs of (C,) for each set → (C, sets) twice."""
+    return [tf.stack(each, axis=1) for each in zip(*of_sets, strict=True)]
 
 
 def _by_set(features, sets):

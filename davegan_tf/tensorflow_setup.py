@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 
-KEEP_BARRIERS = "--xla_disable_hlo_passes=cse_barrier_expander"
+DISABLED_PASSES = "--xla_disable_hlo_passes=cse_barrier_expander,fusion-wrapper"
 
 
 @contextlib.contextmanager
@@ -50,12 +50,11 @@ def start_tensorflow(threads=None):
     threads : int or None
         CPU threads for one operation; None: all cores. Their number changes the last bits of the results.
     """
-    # XLA on CPUs drops optimization barriers before it could heed them, and then computes the feature maps of
-    # davegan_tf.matrix_products anew in every operation that reads them.
-    flags = os.environ.get("XLA_FLAGS", "")
-    if KEEP_BARRIERS not in flags:
-        os.environ["XLA_FLAGS"] = f"{KEEP_BARRIERS} {flags}".strip()
     tf = import_tensorflow()
+    flags = os.environ.get("XLA_FLAGS", "")
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and DISABLED_PASSES not in flags:
+        os.environ["XLA_FLAGS"] = f"{DISABLED_PASSES} {flags}".strip()
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -1,0 +1,81 @@
+"""All weights of a network as one vector, and those of its optimizer: a compiler then has few operations to make.
+
+Of an update of some forty variables, most of them short, XLA would make hundreds of small kernels.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class FlatWeights:
+    """The weights of a model's networks as vectors, which an optimizer takes for one variable each.
+
+    What the optimizers do must be element by element, as Adam's step is. The model's own variables are what is saved
+    and used: :meth:`read` them before the vectors are trained, and :meth:`write` them after.
+
+    Parameters
+    ----------
+    updates : sequence of (network, optimizer, variables)
+        As :meth:`davegan_tf.davegan.DAVEGAN.updates` gives them.
+
+    Attributes
+    ----------
+    updates : list of (network, optimizer, [keras.Variable])
+        The same, with one vector instead of the variables.
+    """
+
+    def __init__(self, updates):
+        self.updates, self._pairs = [], []
+        for network, optimizer, variables in updates:
+            size = sum(variable.shape.num_elements() for variable in map(_value, variables))
+            vector = keras.Variable(tf.zeros([size]), name="flat")
+            flat = type(optimizer).from_config(optimizer.get_config())
+            flat.build([vector])
+            self.updates.append((network, flat, [vector]))
+            self._pairs.append((vector, variables))
+            self._pairs += _states(flat, optimizer)
+
+    @tf.function(autograph=False)
+    def read(self):
+        """The vectors' values from the model's variables."""
+        for vector, variables in self._pairs:
+            parts = [tf.reshape(variable.value, [-1]) for variable in variables]
+            vector.assign(tf.reshape(tf.concat(parts, axis=0), vector.shape))
+
+    @tf.function(autograph=False)
+    def write(self):
+        """The model's variables from the vectors' values."""
+        for vector, variables in self._pairs:
+            for variable, value in zip(variables, _split(vector, variables), strict=True):
+                variable.assign(value)
+
+    def values_of(self, variables):
+        """The values of all variables of a network, in their order, as parts of its vector."""
+        for vector, its in self._pairs:
+            if [*map(id, its)] == [*map(id, variables)]:
+                return _split(vector, its)
+        raise ValueError("not the variables of a network that is updated")
+
+
+def _value(variable):
+    return variable.value
+
+
+def _split(vector, variables):
+    shapes = [variable.value.shape for variable in variables]
+    parts = tf.split(tf.reshape(vector.value, [-1]), [shape.num_elements() for shape in shapes])
+    return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _states(flat, optimizer):
+    """(variable of the flat optimizer, those of the other that belong to it) for each."""
+    pairs = []
+    for each in flat.variables:
+        kind = each.name.removeprefix("flat")
+        same = [
+            other
+            for other in optimizer.variables
+            if (other.name == kind if kind == each.name else other.name.endswith(kind))
+        ]
+        pairs.append((each, same))
+    return pairs
