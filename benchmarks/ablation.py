@@ -65,8 +65,8 @@ def _gradients_apart():
     """The gradient of each loss by itself, through all sets of every network on its way."""
     at_once = matrix_products.run_stack
 
-    def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
-        outputs = at_once(stack, inputs, training=training, sets=sets)
+    def run_stack(stack, inputs, *, read_by_others=None, **how):
+        outputs = at_once(stack, inputs, **how)
         return outputs if read_by_others is None else (outputs, outputs)
 
     _replace(run_stack=run_stack, routed=False)
@@ -76,17 +76,21 @@ def _separate_passes():
     """Each of D's three and G's two sets passes the network alone."""
     together = matrix_products.run_stack
 
-    def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None):
+    def run_stack(stack, inputs, *, sets=1, read_by_others=None, **how):
         read = None if read_by_others is None else (0,)
         parts = [
-            together(stack, part, training=training, read_by_others=read)
-            for part in tf.split(inputs, sets)
+            together(stack, part, read_by_others=read, **how) for part in tf.split(inputs, sets)
         ]
         if read is None:
             return tf.concat(parts, axis=0)
         return tuple(tf.concat(each, axis=0) for each in zip(*parts, strict=True))
 
     _replace(run_stack=run_stack)
+
+
+def _weights_apart():
+    """Every weight with an update of its own."""
+    _replace(flat=False)
 
 
 def _draws_in_place():
@@ -96,7 +100,7 @@ def _draws_in_place():
 
 def _library_convolutions():
     """XLA's own convolutions."""
-    _replace(run_stack=networks.run_stack, switches=False, routed=False)
+    _replace(run_stack=networks.run_stack, switches=False, routed=False, flat=False)
 
 
 def _replace(**parts):
@@ -110,6 +114,7 @@ ABLATIONS = {
     "pixels_in_place": _pixels_in_place,
     "gradients_apart": _gradients_apart,
     "separate_passes": _separate_passes,
+    "weights_apart": _weights_apart,
     "draws_in_place": _draws_in_place,
     "library_convolutions": _library_convolutions,
 }

@@ -26,6 +26,7 @@ CONTENDERS = {
         "ablation:pixels_in_place",
         "ablation:gradients_apart",
         "ablation:separate_passes",
+        "ablation:weights_apart",
         "ablation:draws_in_place",
         "ablation:library_convolutions",
     ),

@@ -28,6 +28,8 @@ class Backend(NamedTuple):
     # Whether ``run_stack`` lets the gradient of each loss through to its own network alone, so that all go backwards
     # together.
     routed: bool = False
+    # Whether ``run_stack`` takes the weights from :class:`davegan_tf.flat_weights.FlatWeights` (``values_of``).
+    flat: bool = False
 
 
 BACKENDS = {
@@ -43,7 +45,8 @@ BACKENDS = {
             False,
             matrix_products.run_stack,
             matrix_products.materialize,
-            True,
+            routed=True,
+            flat=True,
         ),
     )
 }

@@ -58,7 +58,7 @@ class Chunk:
             backend = "graph"
         self.backend = backends.choose(backend, model.arguments["precision"])
         self.labels = self.distribution.copies(images)
-        self._flat = FlatWeights(model.updates()) if self.backend.routed else None
+        self._flat = FlatWeights(model.updates()) if self.backend.flat else None
         self.function = tf.function(self._steps, jit_compile=self.backend.xla)
         self._length = 0
 

@@ -479,6 +479,8 @@ class DAVEGAN(keras.Model):
         routed : bool
             Whether ``run`` lets a loss through to its own network alone (``read_by_others``), so that the gradients of
             all three can be taken at once.
+        updates : list, or None for :meth:`updates`
+            The networks, with what holds their weights for ``run``, and its optimizers.
 
         Returns
         -------
@@ -495,7 +497,6 @@ class DAVEGAN(keras.Model):
         its_losses = [logs[f"{network.name}_loss"] for network in networks]
         if routed:
             gradients = tape.gradient(its_losses, variables)
-            gradients = [[*map(materialize, its)] for its in gradients]
         else:
             gradients = [
                 tape.gradient(loss, its, replica.gradient_weight)

@@ -27,6 +27,8 @@ def run_stack(stack, inputs, *, training=False, sets=1, read_by_others=None, val
     With ``read_by_others`` what the first output's losses have goes backwards to the weights alone, what the second's
     have to the inputs alone, and only through the sets that are read: the losses of all networks then have their
     gradients at once, and nothing is computed that no optimizer uses.
+
+    ``values_of`` gives the tensors for the network's trainable variables, by default their values.
     """
     blocks = _blocks(stack)
     variables = [variable for block in blocks for variable in _weights(*block[:2])]
@@ -302,7 +304,7 @@ def _normalize(layer, features, gamma, beta, slope, training, ways):
     if isinstance(layer, MovingNormalization):
         mean, variance = _by_channel(moving)
     else:
-        # Without training they stay what they are.
+        # The moving ones where they stay what they are.
         mean, variance = (
             _where(training, part, known[:, None])
             for part, known in zip(own, moving[0], strict=True)
@@ -311,9 +313,9 @@ def _normalize(layer, features, gamma, beta, slope, training, ways):
     if corrections:
         r, d = _by_channel(corrections)
         scale, offset = r * scale, d * scale + offset
+    shape = [features.shape[0], ways.sets]
     mean, variance, scale, offset = (
-        tf.broadcast_to(each, [features.shape[0], ways.sets])[:, :, None]
-        for each in (mean, variance, scale, offset)
+        tf.broadcast_to(each, shape)[:, :, None] for each in (mean, variance, scale, offset)
     )
     inverse_std = tf.math.rsqrt(variance + layer.epsilon)
     # 1 where mean and inverse standard deviation are those of the features themselves, so that the gradient flows

@@ -497,6 +497,9 @@ class Fake:
         self.steps, self.bad, self.value = tf.Variable(0), step, value
         self.frozen_statistics = self.matched_statistics = False
 
+    def updates(self):
+        return []
+
     def update(self, images, real_images, *_):
         self.steps.assign_add(1)
         loss = tf.where(self.steps == self.bad, self.value, 1.0)
