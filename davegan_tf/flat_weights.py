@@ -3,6 +3,8 @@
 Of an update of some forty variables, most of them short, XLA would make hundreds of small kernels.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -27,7 +29,7 @@ class FlatWeights:
     def __init__(self, updates):
         self.updates, self._pairs = [], []
         for network, optimizer, variables in updates:
-            size = sum(variable.shape.num_elements() for variable in map(_value, variables))
+            size = sum(math.prod(variable.shape) for variable in variables)
             vector = keras.Variable(tf.zeros([size]), name="flat")
             flat = type(optimizer).from_config(optimizer.get_config())
             flat.build([vector])
@@ -50,32 +52,31 @@ class FlatWeights:
                 variable.assign(value)
 
     def values_of(self, variables):
-        """The values of all variables of a network, in their order, as parts of its vector."""
+        """The values of all trainable variables of a network, in their order, as parts of its vector.
+
+        Raises
+        ------
+        ValueError
+            If they are not a network's.
+        """
         for vector, its in self._pairs:
             if [*map(id, its)] == [*map(id, variables)]:
                 return _split(vector, its)
         raise ValueError("not the variables of a network that is updated")
 
 
-def _value(variable):
-    return variable.value
-
-
 def _split(vector, variables):
-    shapes = [variable.value.shape for variable in variables]
-    parts = tf.split(tf.reshape(vector.value, [-1]), [shape.num_elements() for shape in shapes])
+    shapes = [variable.shape for variable in variables]
+    parts = tf.split(tf.reshape(vector.value, [-1]), [math.prod(shape) for shape in shapes])
     return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _states(flat, optimizer):
-    """(variable of the flat optimizer, those of the other that belong to it) for each."""
+    """Each variable of the flat optimizer, with those of the other that it stands for."""
     pairs = []
     for each in flat.variables:
-        kind = each.name.removeprefix("flat")
-        same = [
-            other
-            for other in optimizer.variables
-            if (other.name == kind if kind == each.name else other.name.endswith(kind))
-        ]
-        pairs.append((each, same))
+        kind = each.name.removeprefix(
+            "flat"
+        )  # "_momentum", and of all weights together "iteration"
+        pairs.append((each, [v for v in optimizer.variables if v.name.endswith(kind)]))
     return pairs

@@ -5,6 +5,9 @@ import os
 import sys
 import tempfile
 
+# What XLA does better without on CPUs. The first pass drops optimization barriers before they could be heeded, and the
+# feature maps of davegan_tf.matrix_products would be computed anew in every operation that reads them. The second has
+# single operations compiled as fused ones are, which takes more memory, and no less time. Graphics cards need it.
 DISABLED_PASSES = "--xla_disable_hlo_passes=cse_barrier_expander,fusion-wrapper"
 
 
