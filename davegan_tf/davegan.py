@@ -479,8 +479,8 @@ class DAVEGAN(keras.Model):
         routed : bool
             Whether ``run`` lets a loss through to its own network alone (``read_by_others``), so that the gradients of
             all three can be taken at once.
-        updates : list, or None for :meth:`updates`
-            The networks, with what holds their weights for ``run``, and its optimizers.
+        updates : list of (network, optimizer, variables), or None for those of :meth:`updates`
+            What is trained, where ``run`` takes the weights from other variables than the networks' own.
 
         Returns
         -------

@@ -75,8 +75,7 @@ def _states(flat, optimizer):
     """Each variable of the flat optimizer, with those of the other that it stands for."""
     pairs = []
     for each in flat.variables:
-        kind = each.name.removeprefix(
-            "flat"
-        )  # "_momentum", and of all weights together "iteration"
+        # "_momentum" and the like are of every weight, "iteration" and "learning_rate" of all together.
+        kind = each.name.removeprefix("flat")
         pairs.append((each, [v for v in optimizer.variables if v.name.endswith(kind)]))
     return pairs
