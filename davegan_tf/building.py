@@ -5,6 +5,7 @@ from keras.optimizers import Adam
 from davegan_tf.checkpoints import Checkpoints, load_compact_weights, load_weights
 from davegan_tf.davegan import DAVEGAN
 from davegan_tf.errors import InputError
+from davegan_tf.limited_adam import LimitedAdam
 
 
 def image_channels(n_phases):
@@ -33,12 +34,15 @@ def build_model(config, n_phases):
         **config.augmentation.model_dump(),
     )
     t = config.training
-    adam = {"beta_1": t.adam_beta_1, "beta_2": t.adam_beta_2}
+    kind, limit = (
+        (Adam, {}) if t.update_limit is None else (LimitedAdam, {"update_limit": t.update_limit})
+    )
+    adam = {"beta_1": t.adam_beta_1, "beta_2": t.adam_beta_2, **limit}
     averaging = {"use_ema": t.weight_averaging is not None, "ema_momentum": t.weight_averaging or 0}
     model.compile(
-        encoder_optimizer=Adam(t.encoder_learning_rate, **adam, **averaging),
-        generator_optimizer=Adam(t.generator_learning_rate, **adam, **averaging),
-        discriminator_optimizer=Adam(t.discriminator_learning_rate, **adam),
+        encoder_optimizer=kind(t.encoder_learning_rate, **adam, **averaging),
+        generator_optimizer=kind(t.generator_learning_rate, **adam, **averaging),
+        discriminator_optimizer=kind(t.discriminator_learning_rate, **adam),
     )
     return model
 

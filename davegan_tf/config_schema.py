@@ -279,6 +279,12 @@ class Training(_Strict):
     adam_beta_2: float = Field(
         0.999, ge=0, lt=1, description="Adam's second decay; its usual value."
     )
+    update_limit: float | None = Field(
+        None,
+        gt=0,
+        description="Largest change of a weight in one step, in learning rates: keeps Adam from running away after "
+        "gradients much larger than those before; null: Adam's own, up to (1 − β₁) / √(1 − β₂).",
+    )
     weight_averaging: float | None = Field(
         None,
         gt=0,
