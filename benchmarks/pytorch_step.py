@@ -133,6 +133,10 @@ class PyTorchStep:
                 "the PyTorch step has the encoder of the layer tables and its losses; leave --contenders torch out, or "
                 "model.lambda_normality and model.encoder_output_activation."
             )
+        if training.update_limit is not None:
+            raise InputError(
+                "the PyTorch step has Adam as it is; leave --contenders torch out, or training.update_limit."
+            )
         if config.augmentation.translate_encoded:
             raise InputError(
                 "the PyTorch step encodes images as they are; leave --contenders torch out, or "

@@ -8,7 +8,12 @@ import click
 from cli.options import SET, comma_separated
 
 # What the PyTorch step knows, too.
-TABLE_3 = ("data.source=grains", "data.real_sampling=same", "model.discriminator_width=1")
+TABLE_3 = (
+    "data.source=grains",
+    "data.real_sampling=same",
+    "model.discriminator_width=1",
+    "training.update_limit=null",
+)
 
 
 @click.command()

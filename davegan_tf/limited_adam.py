@@ -26,11 +26,11 @@ class LimitedAdam(keras.optimizers.Adam):
         self.update_limit = update_limit
 
     def update_step(self, gradient, variable, learning_rate):
-        before = ops.convert_to_tensor(variable)
-        super().update_step(gradient, variable, learning_rate)
         most = ops.cast(learning_rate, variable.dtype) * self.update_limit
-        # So a step within the limits is Adam's to the last bit.
-        self.assign(variable, ops.clip(variable, before - most, before + most))
+        lowest, highest = variable - most, variable + most
+        super().update_step(gradient, variable, learning_rate)
+        # A step within the limits stays Adam's to the last bit.
+        self.assign(variable, ops.clip(variable, lowest, highest))
 
     def get_config(self):
         return {**super().get_config(), "update_limit": self.update_limit}

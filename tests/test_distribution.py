@@ -33,6 +33,7 @@ OTHER_WAY_ROUND = (
     "model.discriminator_batches=three",
     "model.generator_batches=one",
     "training.weight_averaging=0.8",
+    "training.update_limit=0.5",
 )
 
 

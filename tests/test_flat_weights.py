@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from davegan_tf.davegan import DAVEGAN
 from davegan_tf.flat_weights import FlatWeights
+from davegan_tf.limited_adam import LimitedAdam
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def model():
     model.compile(
         encoder_optimizer=keras.optimizers.Adam(2e-3, beta_1=0.5, **averaging),
         generator_optimizer=keras.optimizers.Adam(1e-3, **averaging),
-        discriminator_optimizer=keras.optimizers.Adam(4e-3),
+        discriminator_optimizer=LimitedAdam(4e-3, update_limit=0.5),
     )
     return model
 
