@@ -22,7 +22,11 @@ from davegan_tf.networks import layer_table
 
 # Table 3 and one set of images, as the PyTorch step has it.
 OVERRIDES = ["data.source=grains", "data.micrograph_size=128"]
-OVERRIDES += ["data.real_sampling=same", "model.discriminator_width=1"]
+OVERRIDES += [
+    "data.real_sampling=same",
+    "model.discriminator_width=1",
+    "training.update_limit=null",
+]
 OPTIONS = {"config": "alloy.yaml", "overrides": OVERRIDES}
 
 

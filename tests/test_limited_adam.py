@@ -88,7 +88,7 @@ def test_no_weight_of_a_training_changes_by_more(backend):
         changes = np.concatenate(
             [abs(b - a).ravel() for a, b in zip(before[name], its, strict=True)]
         )
-        assert changes.max() <= 0.25 * rate * (1 + 1e-3)
+        assert changes.max() <= 0.25 * rate + 1.5e-7  # float32 near 1
         assert np.mean(changes > 0.24 * rate) > 0.8
 
 

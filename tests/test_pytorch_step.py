@@ -17,6 +17,7 @@ from benchmarks.pytorch_step import Draws, PyTorchStep  # noqa: E402
 OVERRIDES = [
     "data.real_sampling=same",
     "model.discriminator_width=1",
+    "training.update_limit=null",
     "data.source=grains",
     "data.micrograph_size=128",
 ]
@@ -112,6 +113,7 @@ def test_the_pytorch_step_is_ours(case):
         "model.encoder_output_activation=linear",
         "model.discriminator_width=2",
         "augmentation.translate_encoded=true",
+        "training.update_limit=1",
     ],
 )
 def test_a_step_that_it_does_not_have_is_refused(override):
