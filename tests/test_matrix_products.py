@@ -1,5 +1,8 @@
 """The layers as matrix products against the layers themselves."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -165,3 +168,25 @@ def test_one_convolution_equals_keras_and_its_transposed(rows):
     expected = tf.transpose(layer(tf.transpose(x, [1, 2, 3, 0])), [3, 0, 1, 2])
     np.testing.assert_allclose(product, expected, rtol=1e-5, atol=1e-5)
     assert np.vdot(y, product) == pytest.approx(np.vdot(transposed, x), rel=1e-5)
+
+
+BARRIERS = """
+from davegan_tf.tensorflow_setup import import_tensorflow, start_tensorflow
+{start}()
+import tensorflow as tf
+from davegan_tf.matrix_products import materialize
+function = tf.function(lambda x: materialize(tf.sqrt(x)) + 1.0, jit_compile=True)
+program = function.experimental_get_compiler_ir(tf.ones([8, 8]))(stage="optimized_hlo")
+print(program.count(" opt-barrier("))
+"""
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="for CPUs")
+@pytest.mark.parametrize(("start", "count"), [("start_tensorflow", 1), ("import_tensorflow", 0)])
+def test_barriers_are_heeded_by_the_compiler_as_the_commands_set_it_up(start, count, shell):
+    """A process each, as the compiler reads its flags once."""
+    environment = {k: v for k, v in shell().items() if k != "XLA_FLAGS"}
+    command = [sys.executable, "-c", BARRIERS.format(start=start)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) == count
