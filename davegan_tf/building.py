@@ -1,5 +1,7 @@
 """The model of a config, new or as a run folder has it."""
 
+import functools
+
 from keras.optimizers import Adam
 
 from davegan_tf.checkpoints import Checkpoints, load_compact_weights, load_weights
@@ -34,10 +36,10 @@ def build_model(config, n_phases):
         **config.augmentation.model_dump(),
     )
     t = config.training
-    kind, limit = (
-        (Adam, {}) if t.update_limit is None else (LimitedAdam, {"update_limit": t.update_limit})
-    )
-    adam = {"beta_1": t.adam_beta_1, "beta_2": t.adam_beta_2, **limit}
+    kind = Adam
+    if t.update_limit is not None:
+        kind = functools.partial(LimitedAdam, update_limit=t.update_limit)
+    adam = {"beta_1": t.adam_beta_1, "beta_2": t.adam_beta_2}
     averaging = {"use_ema": t.weight_averaging is not None, "ema_momentum": t.weight_averaging or 0}
     model.compile(
         encoder_optimizer=kind(t.encoder_learning_rate, **adam, **averaging),

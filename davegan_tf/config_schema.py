@@ -283,7 +283,7 @@ class Training(_Strict):
         None,
         gt=0,
         description="Largest change of a weight in one step, in learning rates: keeps Adam from running away after "
-        "gradients much larger than those before; null: Adam's own, up to (1 − β₁) / √(1 − β₂).",
+        "gradients much larger than those before; null: none (with β₁ 0.5 some 16).",
     )
     weight_averaging: float | None = Field(
         None,

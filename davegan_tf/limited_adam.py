@@ -8,9 +8,9 @@ from keras import ops
 class LimitedAdam(keras.optimizers.Adam):
     """Adam whose step changes no weight by more than ``update_limit`` learning rates.
 
-    After gradients much larger than those that it has known, Adam's own step is up to (1 − β₁) / √(1 − β₂) learning
-    rates, with β₁ = 0.5 and β₂ = 0.999 nearly 16, and of all weights at once. Clipped element by element, as
-    in Sophia (Liu et al., 2024, arXiv:2305.14342, Algorithm 3).
+    After gradients much larger than those that it has known, Adam's own step is (1 − β₁) / √(1 − β₂) learning rates,
+    16 with β₁ = 0.5 and β₂ = 0.999, and more where they go on growing, of all weights at once. Clipped element by
+    element, as in Sophia (Liu et al., 2024, arXiv:2305.14342, Algorithm 3).
 
     Parameters
     ----------
