@@ -21,8 +21,8 @@ class LimitedAdam(keras.optimizers.Adam):
         As ``keras.optimizers.Adam``.
     """
 
-    def __init__(self, learning_rate=1e-3, *, update_limit=1.0, name="adam", **kwargs):
-        super().__init__(learning_rate, name=name, **kwargs)
+    def __init__(self, learning_rate=1e-3, *, update_limit=1.0, **kwargs):
+        super().__init__(learning_rate, **kwargs)
         self.update_limit = update_limit
 
     def update_step(self, gradient, variable, learning_rate):
