@@ -15,18 +15,14 @@ import pytest
 from benchmarks import measure, startup
 from benchmarks.cost import layer_costs, step_gflop
 from benchmarks.pool import ROOT, Worker, WorkerError, environment
+from cli.benchmark import TABLE_3
 from cli.main import main
 from davegan_tf.building import build_model
 from davegan_tf.config import load_config
 from davegan_tf.networks import layer_table
 
 # Table 3 and one set of images, as the PyTorch step has it.
-OVERRIDES = ["data.source=grains", "data.micrograph_size=128"]
-OVERRIDES += [
-    "data.real_sampling=same",
-    "model.discriminator_width=1",
-    "training.update_limit=null",
-]
+OVERRIDES = [*TABLE_3, "data.micrograph_size=128"]
 OPTIONS = {"config": "alloy.yaml", "overrides": OVERRIDES}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cli.benchmark import TABLE_3
 from davegan_tf.building import build_model, image_channels
 from davegan_tf.config import load_config
 from davegan_tf.dataset import encode_phases
@@ -14,13 +15,7 @@ from davegan_tf.networks import layer_table
 torch = pytest.importorskip("torch")
 from benchmarks.pytorch_step import Draws, PyTorchStep  # noqa: E402
 
-OVERRIDES = [
-    "data.real_sampling=same",
-    "model.discriminator_width=1",
-    "training.update_limit=null",
-    "data.source=grains",
-    "data.micrograph_size=128",
-]
+OVERRIDES = [*TABLE_3, "data.micrograph_size=128"]
 
 
 def transfer(network, module):
