@@ -54,8 +54,9 @@ def _pixels_in_place():
     """Patches copied together from where their pixels are."""
 
     def planes(features):
-        channels, n, height, width = features.shape
-        blocks = tf.reshape(features, [channels, n, height // 2, 2, width // 2, 2])
+        bordered = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
+        channels, n, height, width = bordered.shape
+        blocks = tf.reshape(bordered, [channels, n, height // 2, 2, width // 2, 2])
         return tf.transpose(blocks, [3, 5, 0, 1, 2, 4])
 
     matrix_products._planes = planes

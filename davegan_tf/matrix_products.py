@@ -220,8 +220,7 @@ def _block_patches(features):
     """
     channels, n, height, width = features.shape
     rows, columns = height // 2, width // 2
-    padded = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
-    planes = materialize(_planes(padded))
+    planes = materialize(_planes(features))
     patches = [
         planes[i, ..., a : a + rows, b : b + columns]
         for a in (0, 1)
@@ -232,11 +231,19 @@ def _block_patches(features):
 
 
 def _planes(features):
-    """(C, n, 2 h, 2 w) → (2, 2, C, n, h, w): a plane for each place within a block of 2 × 2 pixels.
+    """(C, n, 2 h, 2 w) → (2, 2, C, n, h + 1, w + 1): a plane for each place within a block of 2 × 2 pixels.
 
-    By strides, as XLA would leave pixels in place for a transposition, and patches then be copied pixel by pixel.
+    The blocks are those of the feature maps with a border of one zero. By strides, as XLA would leave pixels in place
+    for a transposition, and patches then be copied pixel by pixel; each plane with a border of its own, as XLA writes
+    them in one operation then, and not the bordered maps first.
     """
-    return tf.stack([tf.stack([features[..., i::2, j::2] for j in (0, 1)]) for i in (0, 1)])
+
+    def plane(i, j):
+        return tf.pad(
+            features[..., 1 - i :: 2, 1 - j :: 2], [[0, 0], [0, 0], [1 - i, i], [1 - j, j]]
+        )
+
+    return tf.stack([tf.stack([plane(i, j) for j in (0, 1)]) for i in (0, 1)])
 
 
 def _columns(kernel):
@@ -257,14 +264,15 @@ def _unfold(features, kernel):
     """The transposed convolution: (F, n, h, w) and (4, 4, C, F) → (C, n, 2 h, 2 w)."""
     filters, n, rows, columns = features.shape
     channels = kernel.shape[2]
-    padded = materialize(tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]]))
     # A block of results sees 2 × 2 neighbouring pixels; there is one block more than pixels, half outside.
     patches = [
-        padded[..., 1 - i : 2 - i + rows, 1 - j : 2 - j + columns] for i in (0, 1) for j in (0, 1)
+        tf.pad(features, [[0, 0], [0, 0], [i, 1 - i], [j, 1 - j]]) for i in (0, 1) for j in (0, 1)
     ]
-    patches = tf.reshape(tf.stack(patches), [4 * filters, n * (rows + 1) * (columns + 1)])
+    patches = materialize(tf.stack(patches))
+    patches = tf.reshape(patches, [4 * filters, n * (rows + 1) * (columns + 1)])
     kernel = tf.reshape(kernel, [2, 2, 2, 2, channels, filters])
-    kernel = tf.reshape(tf.transpose(kernel, [1, 3, 4, 0, 2, 5]), [4 * channels, 4 * filters])
+    kernel = materialize(tf.transpose(kernel, [1, 3, 4, 0, 2, 5]))
+    kernel = tf.reshape(kernel, [4 * channels, 4 * filters])
     blocks = kernel @ patches
     blocks = tf.reshape(blocks, [2, 2, channels, n, rows + 1, columns + 1])
     pixels = tf.transpose(blocks, [2, 3, 4, 0, 5, 1])
@@ -353,7 +361,7 @@ def _pull_affine(upstream, rows, mean, inverse_std, scale, offset, through, slop
     offset_mean = _means(upstream)
     scale_mean = _means(materialize(upstream * normalized()))
     common = offset_mean[:, :, None] + normalized() * scale_mean[:, :, None]
-    by_rows = scale * inverse_std * (upstream - through * common)
+    by_rows = materialize(scale * inverse_std * (upstream - through * common))
     count = rows.shape[-1]
     return tf.reshape(by_rows, shape), count * scale_mean, count * offset_mean
 
