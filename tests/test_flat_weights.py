@@ -80,7 +80,10 @@ def test_steps_of_the_vector_are_steps_of_the_weights(model):
         for (_, optimizer, variables), its in zip(model.updates(), chosen, strict=True):
             optimizer.apply(its, variables)
         for (_, optimizer, variables), its in zip(flat.updates, chosen, strict=True):
-            optimizer.apply([np.concatenate([part.ravel() for part in its])], variables)
+            flattened = np.concatenate([part.ravel() for part in its])
+            optimizer.apply(
+                [np.pad(flattened, [0, variables[0].shape[0] - len(flattened)])], variables
+            )
     flat.write()
     pairs = zip(values(model).items(), values(other).values(), strict=True)
     for (path, expected), got in pairs:
@@ -99,7 +102,24 @@ def test_parts_have_the_gradients_of_the_weights(model):
     for variable, part in zip(variables, parts, strict=True):
         np.testing.assert_array_equal(part, variable)
     expected = [2.0 * (i + 1) * v.numpy().ravel() for i, v in enumerate(variables)]
-    np.testing.assert_allclose(tape.gradient(loss, vector.value), np.concatenate(expected))
+    expected = np.concatenate(expected)
+    gradient = tape.gradient(loss, vector.value)
+    np.testing.assert_allclose(gradient[: len(expected)], expected)
+    np.testing.assert_array_equal(gradient[len(expected) :], 0.0)
+
+
+def test_threads_share_a_vector_evenly(model):
+    """Its length: that of the weights, and zeros up to what 2, 3, 4, 6, 8, 12 or 16 threads share."""
+    flat = FlatWeights(model.updates())
+    flat.read()
+    ends = 0
+    for network, _, (vector,) in flat.updates:
+        size = sum(v.numpy().size for v in network.trainable_variables)
+        assert vector.shape[0] % 48 == 0
+        assert 0 <= vector.shape[0] - size < 48
+        np.testing.assert_array_equal(vector.numpy()[size:], 0.0)
+        ends += vector.shape[0] > size
+    assert ends, "nothing was filled up: choose other networks"
 
 
 def test_another_network_is_refused(model):
