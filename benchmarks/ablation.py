@@ -5,7 +5,7 @@ Every ablation computes the same numbers by slower operations.
 
 import tensorflow as tf
 
-from davegan_tf import matrix_products, networks
+from davegan_tf import flat_weights, matrix_products, networks
 from davegan_tf.backends import BACKENDS
 
 
@@ -62,6 +62,34 @@ def _pixels_in_place():
     matrix_products._planes = planes
 
 
+def _borders_first():
+    """Feature maps with a border of zeros, from which planes and patches are then cut."""
+
+    def bordered(features):
+        return matrix_products.materialize(tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]]))
+
+    def planes(features):
+        features = bordered(features)
+        return tf.stack([tf.stack([features[..., i::2, j::2] for j in (0, 1)]) for i in (0, 1)])
+
+    def pixel_patches(features):
+        filters, n, rows, columns = features.shape
+        features = bordered(features)
+        patches = [
+            features[..., 1 - i : 2 - i + rows, 1 - j : 2 - j + columns]
+            for i in (0, 1)
+            for j in (0, 1)
+        ]
+        return tf.reshape(tf.stack(patches), [4 * filters, n * (rows + 1) * (columns + 1)])
+
+    matrix_products._planes, matrix_products._pixel_patches = planes, pixel_patches
+
+
+def _uneven_vectors():
+    """Vectors of weights as long as there are weights."""
+    flat_weights.LENGTH_UNIT = 1
+
+
 def _gradients_apart():
     """The gradient of each loss by itself, through all sets of every network on its way."""
     at_once = matrix_products.run_stack
@@ -113,6 +141,8 @@ ABLATIONS = {
     "automatic_gradients": _automatic_gradients,
     "operands_in_place": _operands_in_place,
     "pixels_in_place": _pixels_in_place,
+    "borders_first": _borders_first,
+    "uneven_vectors": _uneven_vectors,
     "gradients_apart": _gradients_apart,
     "separate_passes": _separate_passes,
     "weights_apart": _weights_apart,

@@ -24,6 +24,8 @@ CONTENDERS = {
         "ablation:automatic_gradients",
         "ablation:operands_in_place",
         "ablation:pixels_in_place",
+        "ablation:borders_first",
+        "ablation:uneven_vectors",
         "ablation:gradients_apart",
         "ablation:separate_passes",
         "ablation:weights_apart",

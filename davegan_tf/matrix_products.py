@@ -264,20 +264,26 @@ def _unfold(features, kernel):
     """The transposed convolution: (F, n, h, w) and (4, 4, C, F) → (C, n, 2 h, 2 w)."""
     filters, n, rows, columns = features.shape
     channels = kernel.shape[2]
-    # A block of results sees 2 × 2 neighbouring pixels; there is one block more than pixels, half outside.
-    patches = [
-        tf.pad(features, [[0, 0], [0, 0], [i, 1 - i], [j, 1 - j]]) for i in (0, 1) for j in (0, 1)
-    ]
-    patches = materialize(tf.stack(patches))
-    patches = tf.reshape(patches, [4 * filters, n * (rows + 1) * (columns + 1)])
     kernel = tf.reshape(kernel, [2, 2, 2, 2, channels, filters])
     kernel = materialize(tf.transpose(kernel, [1, 3, 4, 0, 2, 5]))
-    kernel = tf.reshape(kernel, [4 * channels, 4 * filters])
-    blocks = kernel @ patches
+    blocks = tf.reshape(kernel, [4 * channels, 4 * filters]) @ _pixel_patches(features)
     blocks = tf.reshape(blocks, [2, 2, channels, n, rows + 1, columns + 1])
     pixels = tf.transpose(blocks, [2, 3, 4, 0, 5, 1])
     pixels = tf.reshape(pixels, [channels, n, 2 * rows + 2, 2 * columns + 2])
     return materialize(pixels[..., 1:-1, 1:-1])
+
+
+def _pixel_patches(features):
+    """(F, n, h, w) → (4 F, n (h + 1) (w + 1)): the 2 × 2 neighbouring pixels that each block of results sees.
+
+    There is one block more than pixels, half outside.
+    """
+    filters, n, rows, columns = features.shape
+    patches = [
+        tf.pad(features, [[0, 0], [0, 0], [i, 1 - i], [j, 1 - j]]) for i in (0, 1) for j in (0, 1)
+    ]
+    patches = materialize(tf.stack(patches))
+    return tf.reshape(patches, [4 * filters, n * (rows + 1) * (columns + 1)])
 
 
 # --- bias or batch normalisation, and activation: each returns its result, and the function that goes backwards: from

@@ -11,12 +11,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks import measure, startup
+from benchmarks.ablation import ABLATIONS
 from benchmarks.cost import layer_costs, step_gflop
 from benchmarks.pool import ROOT, Worker, WorkerError, environment
 from cli.benchmark import TABLE_3
 from cli.main import main
+from davegan_tf import matrix_products
+from davegan_tf.backends import BACKENDS
 from davegan_tf.building import build_model
 from davegan_tf.config import load_config
 from davegan_tf.networks import layer_table
@@ -27,6 +31,37 @@ OPTIONS = {"config": "alloy.yaml", "overrides": OVERRIDES}
 
 
 # Operations
+
+
+@pytest.mark.parametrize(
+    "name", ["no_barriers", "operands_in_place", "pixels_in_place", "borders_first"]
+)
+def test_an_ablation_computes_the_same(name, monkeypatch):
+    """Another way to the same patches, images and products."""
+    for each in ("_block_patches", "_columns", "_few_columns", "_pixel_patches", "_planes"):
+        monkeypatch.setattr(matrix_products, each, getattr(matrix_products, each))
+    monkeypatch.setattr(matrix_products, "materialize", matrix_products.materialize)
+    monkeypatch.setitem(BACKENDS, "xla_matmul", BACKENDS["xla_matmul"])
+    rng = np.random.default_rng(0)
+    images, kernel = (
+        rng.normal(size=shape).astype("float32") for shape in [(6, 3, 8, 12), (4, 4, 5, 6)]
+    )
+
+    def results():
+        def compute(images, kernel):
+            patches = matrix_products._block_patches(images)
+            rows = tf.reshape(kernel, [-1, 6])
+            few = matrix_products._few_columns(rows, tf.ones([rows.shape[0], 3]))
+            unfolded = matrix_products._unfold(images, kernel)
+            return patches, unfolded, few, matrix_products._columns(kernel)
+
+        return tf.function(compute, jit_compile=True)(images, kernel)
+
+    expected, before = results(), dict(vars(matrix_products))
+    ABLATIONS[name]()
+    assert dict(vars(matrix_products)) != before
+    for got, its in zip(results(), expected, strict=True):
+        np.testing.assert_allclose(got, its, rtol=0, atol=1e-4)
 
 
 def test_costs_of_table_3_by_hand():
