@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 # The lengths of vectors are multiples of this, by zeros at their ends: XLA gives every thread the same number of
-# elements, and where that does not come out even, each is looked at by itself, four times slower.
+# elements, and where that does not come out even, it asks of each whether it is the last, and takes them one by one.
 LENGTH_UNIT = 48
 
 
@@ -27,7 +27,7 @@ class FlatWeights:
     Attributes
     ----------
     updates : list of (network, optimizer, [keras.Variable])
-        The same, with one vector instead of the variables.
+        The same, with one vector instead of the variables, (multiple of LENGTH_UNIT,), zero at its end.
     """
 
     def __init__(self, updates):

@@ -119,7 +119,11 @@ def _blocks(stack):
 
 
 def materialize(values):
-    """Keep XLA from computing ``values`` anew in each operation that reads them."""
+    """Keep XLA from computing ``values`` anew in each operation that reads them.
+
+    Before and after a reshape, too: else the operation that writes, or those that read, find the place of every single
+    number by divisions.
+    """
     return optimization_barrier(values)[0]
 
 
