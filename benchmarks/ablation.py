@@ -50,13 +50,18 @@ def _operands_in_place():
     matrix_products._few_columns = lambda rows, pixels: tf.matmul(rows, pixels, transpose_a=True)
 
 
+def _bordered(features):
+    """(C, n, h, w) → (C, n, h + 2, w + 2), zeros around."""
+    return tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
+
+
 def _pixels_in_place():
     """Patches copied together from where their pixels are."""
 
     def planes(features):
-        bordered = tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]])
-        channels, n, height, width = bordered.shape
-        blocks = tf.reshape(bordered, [channels, n, height // 2, 2, width // 2, 2])
+        features = _bordered(features)
+        channels, n, height, width = features.shape
+        blocks = tf.reshape(features, [channels, n, height // 2, 2, width // 2, 2])
         return tf.transpose(blocks, [3, 5, 0, 1, 2, 4])
 
     matrix_products._planes = planes
@@ -65,16 +70,13 @@ def _pixels_in_place():
 def _borders_first():
     """Feature maps with a border of zeros, from which planes and patches are then cut."""
 
-    def bordered(features):
-        return matrix_products.materialize(tf.pad(features, [[0, 0], [0, 0], [1, 1], [1, 1]]))
-
     def planes(features):
-        features = bordered(features)
+        features = matrix_products.materialize(_bordered(features))
         return tf.stack([tf.stack([features[..., i::2, j::2] for j in (0, 1)]) for i in (0, 1)])
 
     def pixel_patches(features):
         filters, n, rows, columns = features.shape
-        features = bordered(features)
+        features = matrix_products.materialize(_bordered(features))
         patches = [
             features[..., 1 - i : 2 - i + rows, 1 - j : 2 - j + columns]
             for i in (0, 1)

@@ -30,7 +30,7 @@ OVERRIDES = [*TABLE_3, "data.micrograph_size=128"]
 OPTIONS = {"config": "alloy.yaml", "overrides": OVERRIDES}
 
 
-# Operations
+# Ablations
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,9 @@ def test_an_ablation_computes_the_same(name, monkeypatch):
     assert dict(vars(matrix_products)) != before
     for got, its in zip(results(), expected, strict=True):
         np.testing.assert_allclose(got, its, rtol=0, atol=1e-4)
+
+
+# Operations
 
 
 def test_costs_of_table_3_by_hand():
